@@ -1,0 +1,66 @@
+# Everything runs inside the repository: no root, nothing installed elsewhere.
+
+# The first Python here that the locked packages have wheels for.
+SUPPORTED := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
+ifndef PYTHON
+PYTHON := $(shell for python in python3 python3.12 python3.11; do \
+	$$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && exit; done; echo python3)
+endif
+BIN := .venv/bin
+UPGRADE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test pytest ape-test check lint format artifacts lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Create .venv with the locked packages, Anvil, the compiler and medledger
+	@command -v $(PYTHON) >/dev/null 2>&1 || { echo 'setup: no Python found; install Python 3.11 or 3.12' \
+		'or name one: make setup PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@$(PYTHON) toolchain/setup.py
+
+demo: setup ## Run the whole story on the sample in examples/
+	$(BIN)/medledger demo --data examples/synthea
+
+test: setup ## Run every check and every test
+	$(MAKE) check
+	$(MAKE) pytest
+	$(MAKE) ape-test
+
+pytest: setup ## Run the Python tests
+	$(BIN)/pytest
+
+ape-test: setup ## Run the contract tests on Anvil
+	$(BIN)/ape test tests/ape
+
+check: setup lint ## Check style, types, layers and that the artifacts match the contracts
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python toolchain/build_artifacts.py --check
+	$(BIN)/python toolchain/build_bindings.py --check
+
+lint: setup ## Check the style of the Python code
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: setup ## Correct the style of the Python code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+artifacts: setup ## Compile the contracts into the package, and generate their Python classes
+	$(BIN)/python toolchain/build_artifacts.py
+	$(BIN)/python toolchain/build_bindings.py
+
+lock: setup ## Resolve the lock files again (UPGRADE=1: to the newest versions)
+	$(BIN)/uv pip compile pyproject.toml --extra dev --output-file requirements.lock $(LOCK_OPTIONS)
+	cd toolchain && ../$(BIN)/uv pip compile node-requirements.in --output-file node-requirements.lock $(LOCK_OPTIONS)
+	cd toolchain && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts --no-audit --no-fund
+
+LOCK_OPTIONS = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+
+clean: ## Remove all that the other targets made, .venv included
+	rm -rf .venv toolchain/node_modules contracts/.cache .build build dist
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests scripts toolchain -name __pycache__ -type d -prune -exec rm -rf {} +
