@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {IInstitutions} from "./interfaces/IInstitutions.sol";
+import {Kinds} from "./libraries/Kinds.sol";
+
+/// @title Accredited institutions and their operators
+/// @dev Guarantees: only supervisors accredit, renew, suspend and reinstate; one key acts for one
+/// institution, ever. Trusts: its supervisors, all of them equally. Does not: check names, or limit a
+/// supervisor to its region.
+contract Institutions is IInstitutions {
+    mapping(uint32 institution => Institution) private _institutions;
+    mapping(address account => Operator) private _operators;
+    uint32 public institutionCount;
+
+    /// @param nameHash keccak-256 of the name of the first supervisor, which becomes institution 1.
+    /// @param region Its area code.
+    /// @param operator Its first key.
+    constructor(bytes32 nameHash, uint24 region, address operator) {
+        _accredit(Kinds.SUPERVISOR, region, nameHash, uint64(block.timestamp), type(uint64).max, operator);
+    }
+
+    modifier onlySupervisor() {
+        authorise(msg.sender, Kinds.SUPERVISOR);
+        _;
+    }
+
+    /// @inheritdoc IInstitutions
+    function accredit(
+        uint8 kinds,
+        uint24 region,
+        bytes32 nameHash,
+        uint64 validFrom,
+        uint64 validUntil,
+        address operator
+    ) external onlySupervisor returns (uint32 institution) {
+        return _accredit(kinds, region, nameHash, validFrom, validUntil, operator);
+    }
+
+    /// @inheritdoc IInstitutions
+    function renew(uint32 institution, uint64 validUntil) external onlySupervisor {
+        Institution storage record = _known(institution);
+        if (validUntil < record.validFrom || validUntil < block.timestamp) {
+            revert ValidityInvalid(record.validFrom, validUntil);
+        }
+        record.validUntil = validUntil;
+        emit InstitutionRenewed(institution, validUntil, msg.sender);
+    }
+
+    /// @inheritdoc IInstitutions
+    function addOperator(uint32 institution, address operator) external {
+        Institution storage record = _known(institution);
+        Operator storage caller = _operators[msg.sender];
+        if (caller.institution == institution && caller.until == 0) {
+            _requireActive(institution, record);
+        } else if (!_isSupervisor(msg.sender)) {
+            revert NotTheInstitution(institution, msg.sender);
+        }
+        _addOperator(institution, operator);
+    }
+
+    /// @inheritdoc IInstitutions
+    function removeOperator(address operator) external {
+        Operator storage record = _operators[operator];
+        if (record.institution == 0 || record.until != 0) revert NotAnOperator(operator);
+        Operator storage caller = _operators[msg.sender];
+        bool own = caller.institution == record.institution && caller.until == 0;
+        if (!own && !_isSupervisor(msg.sender)) revert NotTheInstitution(record.institution, msg.sender);
+        record.until = uint64(block.timestamp);
+        emit OperatorRemoved(operator, record.institution, msg.sender);
+    }
+
+    /// @inheritdoc IInstitutions
+    function suspend(uint32 institution, uint16 reason) external {
+        uint32 supervisor = authorise(msg.sender, Kinds.SUPERVISOR);
+        if (supervisor == institution) revert OwnInstitution(institution);
+        Institution storage record = _known(institution);
+        if (record.suspended) revert InstitutionIsSuspended(institution);
+        record.suspended = true;
+        emit InstitutionSuspended(institution, reason, msg.sender);
+    }
+
+    /// @inheritdoc IInstitutions
+    function reinstate(uint32 institution) external onlySupervisor {
+        Institution storage record = _known(institution);
+        if (!record.suspended) revert InstitutionNotSuspended(institution);
+        record.suspended = false;
+        emit InstitutionReinstated(institution, msg.sender);
+    }
+
+    /// @inheritdoc IInstitutions
+    function authorise(address account, uint8 kind) public view returns (uint32 institution) {
+        Operator storage operator = _operators[account];
+        institution = operator.institution;
+        if (institution == 0 || operator.until != 0) revert NotAnOperator(account);
+        Institution storage record = _institutions[institution];
+        if (record.kinds & kind == 0) revert KindMissing(institution, kind);
+        _requireActive(institution, record);
+    }
+
+    /// @inheritdoc IInstitutions
+    function institutionOf(uint32 institution) external view returns (Institution memory) {
+        return _institutions[institution];
+    }
+
+    /// @inheritdoc IInstitutions
+    function operatorOf(address account) external view returns (Operator memory) {
+        return _operators[account];
+    }
+
+    /// @inheritdoc IInstitutions
+    function isActiveAs(uint32 institution, uint8 kind) public view returns (bool) {
+        Institution storage record = _institutions[institution];
+        return record.kinds & kind != 0 && !record.suspended && _isAccreditedNow(record);
+    }
+
+    function _accredit(
+        uint8 kinds,
+        uint24 region,
+        bytes32 nameHash,
+        uint64 validFrom,
+        uint64 validUntil,
+        address operator
+    ) private returns (uint32 institution) {
+        if (kinds == 0 || kinds & ~Kinds.ALL != 0) revert KindsInvalid(kinds);
+        if (region > 999_999) revert RegionInvalid(region);
+        if (validUntil < validFrom || validUntil < block.timestamp) revert ValidityInvalid(validFrom, validUntil);
+        institution = ++institutionCount;
+        _institutions[institution] = Institution(kinds, false, region, validFrom, validUntil, nameHash);
+        emit InstitutionAccredited(institution, kinds, region, nameHash, validFrom, validUntil, msg.sender);
+        _addOperator(institution, operator);
+    }
+
+    function _addOperator(uint32 institution, address operator) private {
+        if (operator == address(0)) revert OperatorInvalid();
+        if (_operators[operator].institution != 0) revert OperatorKnown(operator);
+        _operators[operator] = Operator(institution, uint64(block.timestamp), 0);
+        emit OperatorAdded(operator, institution, msg.sender);
+    }
+
+    function _known(uint32 institution) private view returns (Institution storage record) {
+        record = _institutions[institution];
+        if (record.kinds == 0) revert InstitutionUnknown(institution);
+    }
+
+    function _requireActive(uint32 institution, Institution storage record) private view {
+        if (record.suspended) revert InstitutionIsSuspended(institution);
+        if (!_isAccreditedNow(record)) {
+            revert OutsideAccreditation(institution, record.validFrom, record.validUntil);
+        }
+    }
+
+    function _isAccreditedNow(Institution storage record) private view returns (bool) {
+        return record.validFrom <= block.timestamp && block.timestamp <= record.validUntil;
+    }
+
+    function _isSupervisor(address account) private view returns (bool) {
+        Operator storage operator = _operators[account];
+        return operator.until == 0 && isActiveAs(operator.institution, Kinds.SUPERVISOR);
+    }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+/// @title Every hash of the ledger
+/// @notice Mirrors `src/medledger/core/hashing.py` and `tree.py`; both are held to
+/// `tests/vectors/hashing.json`.
+/// @dev Guarantees: a leaf, a node and a tree head can never be taken for one another (prefix
+/// bytes), and a path has exactly one length for an index in a tree size. Trusts keccak-256.
+/// Does not check who calls: it has no state.
+library Hashing {
+    /// @notice What a contract may read of a bill.
+    /// @param number Bill code * 10^10 + bill number.
+    /// @param patient One-time address of the patient, for this bill only.
+    /// @param claimable Patient-borne part in minor units.
+    /// @param currency ISO 4217 numeric code.
+    /// @param onHold Born held: unusable until the hospital releases it.
+    /// @param body Commitment to the sealed fields.
+    struct InvoiceHeader {
+        uint64 number;
+        address patient;
+        uint64 claimable;
+        uint16 currency;
+        bool onHold;
+        bytes32 body;
+    }
+
+    /// @notice What a contract may read of a prescription.
+    /// @param number Prescription code * 10^10 + prescription number.
+    /// @param patient One-time address of the patient, for this prescription only.
+    /// @param validUntil Last second, Unix time, at which a pharmacy may accept it.
+    /// @param quantities Prescribed dispensing units of each line, one to five lines.
+    /// @param onHold Born held: unusable until the hospital releases it.
+    /// @param body Commitment to the sealed fields.
+    struct PrescriptionHeader {
+        uint64 number;
+        address patient;
+        uint40 validUntil;
+        uint24[] quantities;
+        bool onHold;
+        bytes32 body;
+    }
+
+    /// @notice What the ledger binds to the first number of a batch, beside the root.
+    /// @param first Number of the leaf at index 0.
+    /// @param count Number of leaves.
+    /// @param segment Segment that the numbers come from.
+    /// @param issuedAt Time of the block of issue, Unix seconds.
+    struct TreeHead {
+        uint64 first;
+        uint32 count;
+        uint32 segment;
+        uint64 issuedAt;
+    }
+
+    /// @notice The path has not the length that this index in this tree size has.
+    error PathLengthWrong(uint256 index, uint256 count, uint256 length);
+
+    bytes32 internal constant INVOICE_HEADER_TYPEHASH = keccak256(
+        "InvoiceHeader(uint64 number,address patient,uint64 claimable,uint16 currency,bool onHold,bytes32 body)"
+    );
+    bytes32 internal constant PRESCRIPTION_HEADER_TYPEHASH = keccak256(
+        "PrescriptionHeader(uint64 number,address patient,uint40 validUntil,uint24[] quantities,bool onHold,bytes32 body)"
+    );
+    bytes32 internal constant CLAIM_AUTHORISATION_TYPEHASH = keccak256(
+        "ClaimAuthorisation(uint64 number,uint32 payer,uint64 amount,uint32 sequence,uint64 deadline)"
+    );
+    bytes32 internal constant ACCEPT_AUTHORISATION_TYPEHASH = keccak256(
+        "AcceptAuthorisation(uint64 number,uint32 pharmacy,uint16 sequence,uint64 deadline)"
+    );
+    bytes32 internal constant DELIVERY_CONFIRMATION_TYPEHASH =
+        keccak256("DeliveryConfirmation(uint64 number,uint16 sequence,uint64 deadline)");
+
+    function invoiceLeaf(InvoiceHeader calldata header) internal pure returns (bytes32) {
+        return leaf(
+            keccak256(
+                abi.encode(
+                    INVOICE_HEADER_TYPEHASH,
+                    header.number,
+                    header.patient,
+                    header.claimable,
+                    header.currency,
+                    header.onHold,
+                    header.body
+                )
+            )
+        );
+    }
+
+    function prescriptionLeaf(PrescriptionHeader calldata header) internal pure returns (bytes32) {
+        // encodePacked pads array elements to 32 bytes, which is EIP-712's encoding of an array.
+        return leaf(
+            keccak256(
+                abi.encode(
+                    PRESCRIPTION_HEADER_TYPEHASH,
+                    header.number,
+                    header.patient,
+                    header.validUntil,
+                    keccak256(abi.encodePacked(header.quantities)),
+                    header.onHold,
+                    header.body
+                )
+            )
+        );
+    }
+
+    function claimAuthorisation(uint64 number, uint32 payer, uint64 amount, uint32 sequence, uint64 deadline)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(CLAIM_AUTHORISATION_TYPEHASH, number, payer, amount, sequence, deadline));
+    }
+
+    function acceptAuthorisation(uint64 number, uint32 pharmacy, uint16 sequence, uint64 deadline)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(ACCEPT_AUTHORISATION_TYPEHASH, number, pharmacy, sequence, deadline));
+    }
+
+    function deliveryConfirmation(uint64 number, uint16 sequence, uint64 deadline) internal pure returns (bytes32) {
+        return keccak256(abi.encode(DELIVERY_CONFIRMATION_TYPEHASH, number, sequence, deadline));
+    }
+
+    function leaf(bytes32 structHash) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(bytes1(0x00), structHash));
+    }
+
+    function node(bytes32 left, bytes32 right) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(bytes1(0x01), left, right));
+    }
+
+    function headHash(TreeHead memory head, bytes32 root) internal pure returns (bytes32) {
+        return keccak256(
+            abi.encodePacked(bytes1(0x02), root, head.first, head.count, head.segment, head.issuedAt)
+        );
+    }
+
+    /// @dev RFC 9162, section 2.1.3.2: the root that `path` leads to from `leaf_` at `index` of
+    /// `count`. `position` and `last` are the RFC's fn and sn.
+    function rootOfPath(bytes32 leaf_, uint256 index, uint256 count, bytes32[] calldata path)
+        internal
+        pure
+        returns (bytes32 root)
+    {
+        if (index >= count) revert PathLengthWrong(index, count, path.length);
+        uint256 position = index;
+        uint256 last = count - 1;
+        root = leaf_;
+        for (uint256 i = 0; i < path.length; ++i) {
+            if (last == 0) revert PathLengthWrong(index, count, path.length);
+            if (position & 1 == 1 || position == last) {
+                root = node(path[i], root);
+                while (position & 1 == 0 && position != 0) {
+                    position >>= 1;
+                    last >>= 1;
+                }
+            } else {
+                root = node(root, path[i]);
+            }
+            position >>= 1;
+            last >>= 1;
+        }
+        if (last != 0) revert PathLengthWrong(index, count, path.length);
+    }
+}
