@@ -1,0 +1,147 @@
+"""Strict JSON in, canonical JSON out.
+
+What is hashed must mean one thing, so text is refused here that two readers could
+read differently: duplicate keys, NaN, lone surrogates, text that is not in Unicode
+normal form C, a byte-order mark, and nesting or size without bound.
+
+>>> canonical({"b": 1, "a": "x"})
+b'{"a":"x","b":1}'
+>>> parse_strict('{"amount": 12.50}')
+{'amount': Decimal('12.50')}
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NoReturn, TypeAlias
+
+import orjson
+
+from medledger.errors import (
+    DuplicateKey,
+    MalformedJson,
+    NotNormalForm,
+    UnsealableValue,
+)
+
+Json: TypeAlias = "bool | int | str | Sequence[Json] | Mapping[str, Json] | None"
+
+MAX_DEPTH = 64
+MAX_BYTES = 8 * 1024 * 1024
+MAX_INTEGER = 2**53 - 1
+"""The largest integer that every JSON reader takes exactly (RFC 8259, section 6)."""
+
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+
+
+def canonical(value: Json) -> bytes:
+    """The RFC 8785 bytes of a value made of objects, arrays, strings, integers, booleans, null.
+
+    Object keys must be ASCII, for which RFC 8785's order of UTF-16 units is byte order.
+
+    Raises `UnsealableValue` for floats, keys that are not ASCII text, integers beyond
+    2**53 - 1 and unpaired surrogates, `NotNormalForm` for text that is not in NFC.
+    """
+    _check(value, 0)
+    try:
+        return orjson.dumps(value, option=_OPTIONS)
+    except orjson.JSONEncodeError as error:
+        raise UnsealableValue(reason=str(error)) from error
+
+
+def _check(value: Any, depth: int) -> None:
+    kind = type(value)
+    if kind is str:
+        if not value.isascii():
+            if not unicodedata.is_normalized("NFC", value):
+                raise NotNormalForm(text_length=len(value))
+            if any("\ud800" <= char <= "\udfff" for char in value):
+                raise UnsealableValue(reason="the text has an unpaired surrogate")
+    elif kind is bool or value is None:
+        return
+    elif kind is int:
+        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise UnsealableValue(reason="the integer is beyond 2**53 - 1")
+    elif depth >= MAX_DEPTH:
+        raise UnsealableValue(reason=f"the value is nested deeper than {MAX_DEPTH}")
+    elif kind is dict:
+        for key, inner in value.items():
+            if type(key) is not str or not key.isascii():
+                raise UnsealableValue(reason="an object key is not ASCII text")
+            _check(inner, depth + 1)
+    elif kind is list or kind is tuple:
+        for inner in value:
+            _check(inner, depth + 1)
+    else:
+        raise UnsealableValue(reason=f"a {kind.__name__} cannot be sealed")
+
+
+def parse_strict(text: str | bytes) -> Any:
+    """The JSON value of `text`; numbers with a fraction or exponent become `Decimal`.
+
+    Raises `DuplicateKey`, `NotNormalForm`, or `MalformedJson` with the reason.
+    """
+    if len(text) > MAX_BYTES:
+        raise MalformedJson(reason=f"longer than {MAX_BYTES} bytes")
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise MalformedJson(reason=f"not UTF-8 at byte {error.start}") from error
+    if text.startswith("\ufeff"):
+        raise MalformedJson(reason="starts with a byte-order mark")
+    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
+        raise NotNormalForm(text_length=len(text))
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique_keys,
+            parse_float=Decimal,
+            parse_constant=_refuse_constant,
+        )
+    except json.JSONDecodeError as error:
+        raise MalformedJson(reason=f"{error.msg} at character {error.pos}") from error
+    except RecursionError as error:
+        raise MalformedJson(reason="nested too deeply") from error
+    except ValueError as error:
+        # CPython refuses to convert integers of more than 4,300 digits.
+        raise MalformedJson(reason="a number has too many digits") from error
+    if "\\u" in text:
+        # Escapes are the one way past the checks on the text itself.
+        _check_escaped(value, 0)
+    return value
+
+
+def _check_escaped(value: Any, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise MalformedJson(reason=f"nested deeper than {MAX_DEPTH}")
+    if isinstance(value, str):
+        if any("\ud800" <= char <= "\udfff" for char in value):
+            raise MalformedJson(reason="an unpaired surrogate")
+        if not unicodedata.is_normalized("NFC", value):
+            raise NotNormalForm(text_length=len(value))
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _check_escaped(key, depth)
+            _check_escaped(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_escaped(inner, depth + 1)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise DuplicateKey(key=key)
+            seen.add(key)
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise MalformedJson(reason=f"{name} is not JSON")

@@ -1,0 +1,297 @@
+"""The documents that are sealed: fiscal medical e-bills and prescriptions.
+
+A document knows its sealed fields, named as in the national data specification, and the
+typed header that a contract can read. It does not know its number until it is issued.
+
+>>> bill.business_key, bill.claimable_minor
+('visit-1', 2500)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from medledger.core.canonical import Json
+from medledger.core.hashing import Header, InvoiceHeader, PrescriptionHeader
+from medledger.core.money import currency_numeric
+from medledger.core.numbers import DocumentNumber, split_number
+from medledger.core.patient_keys import one_time_address
+from medledger.errors import InvalidDocument
+
+MAX_PRESCRIPTION_LINES = 5
+"""Article 6 of the Chinese prescription regulation: at most five drugs on one prescription."""
+
+MAX_QUANTITY = 2**24 - 1
+
+Fields = dict[str, Json]
+
+
+class Document(Protocol):
+    """What sealing and issuing need to know of a document."""
+
+    @property
+    def kind(self) -> str:
+        """The name of the header type: `Invoice` or `Prescription`."""
+
+    @property
+    def business_key(self) -> str:
+        """The issuer's own number of it; unique for each issuer, so that none is issued twice."""
+
+    def fields(self, number: DocumentNumber, check_code: str) -> Fields:
+        """The sealed fields, each name once."""
+
+    def header(self, number: DocumentNumber, body: bytes) -> Header:
+        """What the contract may read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """An institution or person named on a document. `type` is 1 for a person, 2 for a unit."""
+
+    code: str
+    name: str
+    type: int = 2
+
+    def json(self) -> Fields:
+        return {"code": self.code, "name": self.name, "type": self.type}
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceLine:
+    """One charge. `quantity` is text because drugs are billed in fractions of a pack."""
+
+    code: str
+    name: str
+    amount_minor: int
+    unit: str = ""
+    quantity: str = "1"
+    std: str = ""
+    remark: str = ""
+
+    def json(self) -> Fields:
+        line: Fields = {"code": self.code, "name": self.name, "amount": self.amount_minor}
+        line["quantity"] = self.quantity
+        for key in ("unit", "std", "remark"):
+            if getattr(self, key):
+                line[key] = getattr(self, key)
+        return line
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """A fiscal medical e-bill before it has a number. Amounts are in minor units.
+
+    `patient_key` is the patient's extended public key (BIP-32), from which a one-time
+    address is derived at issue, or that address itself (0x and 40 hex digits).
+
+    Raises `InvalidDocument` where the amounts do not add up: total = fund + other +
+    account + own, and total = the sum of the lines.
+    """
+
+    business_key: str
+    patient_key: str
+    issued_at: datetime
+    invoicing_party: Party
+    payer_party: Party
+    currency: str
+    total_minor: int
+    own_pay_minor: int
+    lines: tuple[InvoiceLine, ...]
+    fund_pay_minor: int = 0
+    other_pay_minor: int = 0
+    account_pay_minor: int = 0
+    name: str = "医疗门诊收费票据"
+    area_code: str = ""
+    medical_type: str = ""
+    medical_date: date | None = None
+    gender: str = ""
+    patient_number: str = ""
+    insurance_type: str = ""
+    insurance_id: str = ""
+    department_name: str = ""
+    hospitalization_number: str = ""
+    in_hospital_date: date | None = None
+    out_hospital_date: date | None = None
+    pay_mode: str = ""
+    remark: str = ""
+    on_hold: bool = False
+    """Born held: it may not be used before the hospital releases it (an unpaid stay)."""
+    related_invoice: DocumentNumber | None = None
+    """On a red-letter bill: the number of the bill that it reverses."""
+
+    kind = "Invoice"
+
+    def __post_init__(self) -> None:
+        _require(bool(self.business_key), "BizCode", "is empty")
+        _require(len(self.lines) > 0, "Item", "has no line")
+        parts = (self.fund_pay_minor, self.other_pay_minor, self.account_pay_minor)
+        line_amounts = [line.amount_minor for line in self.lines]
+        amounts = [self.total_minor, self.own_pay_minor, *parts, *line_amounts]
+        _require(all(0 <= amount < 2**53 for amount in amounts), "TotalAmount", "is out of range")
+        _require(
+            self.total_minor == self.own_pay_minor + sum(parts),
+            "TotalAmount",
+            "is not fundPayAmount + otherPayAmount + accountPayAmount + ownPayAmount",
+        )
+        _require(
+            self.total_minor == sum(line_amounts),
+            "TotalAmount",
+            "is not the sum of the lines",
+        )
+
+    @property
+    def claimable_minor(self) -> int:
+        """The patient-borne part, which complementary payers may reimburse; 0 on a red letter."""
+        return 0 if self.related_invoice is not None else self.own_pay_minor
+
+    def fields(self, number: DocumentNumber, check_code: str) -> Fields:
+        code, serial = split_number(number)
+        fields: Fields = {
+            "EInvoiceName": self.name,
+            "EInvoiceCode": f"{code:08d}",
+            "EInvoiceNumber": f"{serial:010d}",
+            "RandomNumber": check_code,
+            "TotalAmount": self.total_minor,
+            "IssueDate": f"{self.issued_at:%Y%m%d}",
+            "IssueTime": f"{self.issued_at:%H:%M:%S}",
+            "InvoicingParty": self.invoicing_party.json(),
+            "PayerParty": self.payer_party.json(),
+            "BizCode": self.business_key,
+            "CurrencyType": self.currency,
+            "fundPayAmount": self.fund_pay_minor,
+            "otherPayAmount": self.other_pay_minor,
+            "accountPayAmount": self.account_pay_minor,
+            "ownPayAmount": self.own_pay_minor,
+            "Item": [line.json() for line in self.lines],
+        }
+        optional: Fields = {
+            "SupervisorAreaCode": self.area_code,
+            "PayMode": self.pay_mode,
+            "Remark": self.remark,
+            "gender": self.gender,
+            "medicalType": self.medical_type,
+            "patientNumber": self.patient_number,
+            "medicalDate": _day(self.medical_date),
+            "medicalInsuranceType": self.insurance_type,
+            "medicalInsuranceID": self.insurance_id,
+            "departmentName": self.department_name,
+            "hospitalizationNumber": self.hospitalization_number,
+            "inHospitalDate": _day(self.in_hospital_date),
+            "outHospitalDate": _day(self.out_hospital_date),
+        }
+        fields.update({key: value for key, value in optional.items() if value})
+        if self.related_invoice is not None:
+            related_code, related_serial = split_number(self.related_invoice)
+            fields["relatedInvoiceCode"] = f"{related_code:08d}"
+            fields["relatedInvoiceNumber"] = f"{related_serial:010d}"
+        return fields
+
+    def header(self, number: DocumentNumber, body: bytes) -> InvoiceHeader:
+        return InvoiceHeader(
+            number=number,
+            patient=one_time_address(self.patient_key, self.kind, number),
+            claimable=self.claimable_minor,
+            currency=currency_numeric(self.currency),
+            on_hold=self.on_hold,
+            body=body,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PrescriptionLine:
+    """One drug. `quantity` counts whole dispensing units (tablets, packs), 1 to 2**24 - 1."""
+
+    code: str
+    name: str
+    quantity: int
+    unit: str
+    instruction: str = ""
+
+    def json(self) -> Fields:
+        line: Fields = {"code": self.code, "name": self.name, "quantity": self.quantity}
+        line["unit"] = self.unit
+        if self.instruction:
+            line["instruction"] = self.instruction
+        return line
+
+
+@dataclass(frozen=True, slots=True)
+class Prescription:
+    """A prescription before it has a number. `valid_until` is in Unix seconds.
+
+    Raises `InvalidDocument` for no line or more than five, or a quantity out of range.
+    """
+
+    business_key: str
+    patient_key: str
+    authored_at: datetime
+    valid_until: int
+    prescriber: Party
+    patient: Party
+    lines: tuple[PrescriptionLine, ...]
+    encounter: str = ""
+    reason: str = ""
+    on_hold: bool = False
+
+    kind = "Prescription"
+
+    def __post_init__(self) -> None:
+        _require(bool(self.business_key), "hiRxno", "is empty")
+        count = len(self.lines)
+        _require(0 < count <= MAX_PRESCRIPTION_LINES, "rxDetail", f"has {count} lines, not 1 to 5")
+        _require(
+            all(0 < line.quantity <= MAX_QUANTITY for line in self.lines),
+            "rxDetail",
+            "has a quantity out of range",
+        )
+        _require(0 < self.valid_until < 2**40, "valiEndTime", "is out of range")
+
+    def fields(self, number: DocumentNumber, check_code: str) -> Fields:
+        fields: Fields = {
+            "hiRxno": f"{number:018d}",
+            "rxTraceCode": check_code,
+            "authoredOn": self.authored_at.isoformat(),
+            "valiEndTime": self.valid_until,
+            "prescriber": self.prescriber.json(),
+            "patient": self.patient.json(),
+            "businessKey": self.business_key,
+            "rxDetail": [line.json() for line in self.lines],
+        }
+        if self.encounter:
+            fields["encounter"] = self.encounter
+        if self.reason:
+            fields["reason"] = self.reason
+        return fields
+
+    def header(self, number: DocumentNumber, body: bytes) -> PrescriptionHeader:
+        return PrescriptionHeader(
+            number=number,
+            patient=one_time_address(self.patient_key, self.kind, number),
+            valid_until=self.valid_until,
+            quantities=tuple(line.quantity for line in self.lines),
+            on_hold=self.on_hold,
+            body=body,
+        )
+
+
+def mask_identity(text: str) -> str:
+    """An identity number as a bill may show it: the first three and last two characters.
+
+    >>> mask_identity("46902319800101123X")
+    '469*************3X'
+    """
+    if len(text) <= 5:
+        return "*" * len(text)
+    return text[:3] + re.sub(".", "*", text[3:-2]) + text[-2:]
+
+
+def _day(value: date | None) -> str:
+    return "" if value is None else f"{value:%Y%m%d}"
+
+
+def _require(condition: bool, field: str, problem: str) -> None:
+    if not condition:
+        raise InvalidDocument(field=field, problem=problem)

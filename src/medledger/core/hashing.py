@@ -1,0 +1,272 @@
+"""Every hash that a contract checks too: the Python mirror of `contracts/libraries/Hashing.sol`.
+
+Both are held to `tests/vectors/hashing.json`. Prefix bytes keep the kinds of hash apart:
+0x00 leaf, 0x01 node (as RFC 9162, section 2.1), 0x02 tree head, 0x03 field, 0x04 body. Only
+the first three are known to contracts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
+from sha3 import keccak_256
+
+LEAF_PREFIX = b"\x00"
+NODE_PREFIX = b"\x01"
+HEAD_PREFIX = b"\x02"
+
+DOMAIN_NAME = "medledger"
+DOMAIN_VERSION = "1"
+
+DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+INVOICE_HEADER_TYPE = (
+    "InvoiceHeader(uint64 number,address patient,uint64 claimable,uint16 currency,"
+    "bool onHold,bytes32 body)"
+)
+PRESCRIPTION_HEADER_TYPE = (
+    "PrescriptionHeader(uint64 number,address patient,uint40 validUntil,uint24[] quantities,"
+    "bool onHold,bytes32 body)"
+)
+CLAIM_AUTHORISATION_TYPE = (
+    "ClaimAuthorisation(uint64 number,uint32 payer,uint64 amount,uint32 sequence,uint64 deadline)"
+)
+ACCEPT_AUTHORISATION_TYPE = (
+    "AcceptAuthorisation(uint64 number,uint32 pharmacy,uint16 sequence,uint64 deadline)"
+)
+DELIVERY_CONFIRMATION_TYPE = "DeliveryConfirmation(uint64 number,uint16 sequence,uint64 deadline)"
+
+
+def keccak256(data: bytes) -> bytes:
+    """Keccak-256 as Ethereum uses it (not NIST SHA3-256): 32 bytes."""
+    digest: bytes = keccak_256(data).digest()
+    return digest
+
+
+def word(value: int) -> bytes:
+    """An unsigned integer as one 32-byte ABI word."""
+    return value.to_bytes(32, "big")
+
+
+def address_bytes(address: str) -> bytes:
+    """The 20 bytes of a 0x address."""
+    return bytes.fromhex(address[2:])
+
+
+_INVOICE_HEADER_TYPEHASH = keccak256(INVOICE_HEADER_TYPE.encode())
+_PRESCRIPTION_HEADER_TYPEHASH = keccak256(PRESCRIPTION_HEADER_TYPE.encode())
+_CLAIM_AUTHORISATION_TYPEHASH = keccak256(CLAIM_AUTHORISATION_TYPE.encode())
+_ACCEPT_AUTHORISATION_TYPEHASH = keccak256(ACCEPT_AUTHORISATION_TYPE.encode())
+_DELIVERY_CONFIRMATION_TYPEHASH = keccak256(DELIVERY_CONFIRMATION_TYPE.encode())
+_DOMAIN_TYPEHASH = keccak256(DOMAIN_TYPE.encode())
+_DOMAIN_NAME_HASH = keccak256(DOMAIN_NAME.encode())
+_DOMAIN_VERSION_HASH = keccak256(DOMAIN_VERSION.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceHeader:
+    """What a contract may read of a bill: minor units, and the numeric ISO 4217 currency."""
+
+    kind: ClassVar[str] = "Invoice"
+
+    number: int
+    patient: ChecksumAddress
+    claimable: int
+    currency: int
+    on_hold: bool
+    body: bytes
+
+    def struct_hash(self) -> bytes:
+        """The EIP-712 hashStruct: 32 bytes."""
+        return keccak256(
+            _INVOICE_HEADER_TYPEHASH
+            + word(self.number)
+            + bytes(12)
+            + address_bytes(self.patient)
+            + word(self.claimable)
+            + word(self.currency)
+            + word(self.on_hold)
+            + self.body
+        )
+
+    def as_abi(self) -> tuple[int, str, int, int, bool, bytes]:
+        """The tuple that the contract's ABI takes."""
+        return (
+            self.number,
+            self.patient,
+            self.claimable,
+            self.currency,
+            self.on_hold,
+            self.body,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PrescriptionHeader:
+    """What a contract may read of a prescription. `valid_until` is in Unix seconds."""
+
+    kind: ClassVar[str] = "Prescription"
+
+    number: int
+    patient: ChecksumAddress
+    valid_until: int
+    quantities: tuple[int, ...]
+    on_hold: bool
+    body: bytes
+
+    def struct_hash(self) -> bytes:
+        """The EIP-712 hashStruct: 32 bytes."""
+        return keccak256(
+            _PRESCRIPTION_HEADER_TYPEHASH
+            + word(self.number)
+            + bytes(12)
+            + address_bytes(self.patient)
+            + word(self.valid_until)
+            + keccak256(b"".join(map(word, self.quantities)))
+            + word(self.on_hold)
+            + self.body
+        )
+
+    def as_abi(self) -> tuple[int, str, int, tuple[int, ...], bool, bytes]:
+        """The tuple that the contract's ABI takes."""
+        return (
+            self.number,
+            self.patient,
+            self.valid_until,
+            self.quantities,
+            self.on_hold,
+            self.body,
+        )
+
+
+Header = InvoiceHeader | PrescriptionHeader
+
+
+@dataclass(frozen=True, slots=True)
+class TreeHead:
+    """What the ledger binds to the first number of a batch, beside the root (RFC 9162's tree head).
+
+    `first` is the number at index 0, `issued_at` the block's time in Unix seconds.
+    """
+
+    first: int
+    count: int
+    segment: int
+    issued_at: int
+
+    def hash(self, root: bytes) -> bytes:
+        """The 32 bytes that the ledger stores for this batch."""
+        return keccak256(
+            HEAD_PREFIX
+            + root
+            + self.first.to_bytes(8, "big")
+            + self.count.to_bytes(4, "big")
+            + self.segment.to_bytes(4, "big")
+            + self.issued_at.to_bytes(8, "big")
+        )
+
+    def as_abi(self) -> tuple[int, int, int, int]:
+        """The tuple that the contract's ABI takes."""
+        return (self.first, self.count, self.segment, self.issued_at)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimAuthorisation:
+    """The patient allows one payer to lock one amount (minor units) of one bill.
+
+    `sequence` counts the locks this payer has had on this bill, so that none is replayed.
+    """
+
+    number: int
+    payer: int
+    amount: int
+    sequence: int
+    deadline: int
+
+    def struct_hash(self) -> bytes:
+        return keccak256(
+            _CLAIM_AUTHORISATION_TYPEHASH
+            + word(self.number)
+            + word(self.payer)
+            + word(self.amount)
+            + word(self.sequence)
+            + word(self.deadline)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptAuthorisation:
+    """The patient's code: one pharmacy may accept one prescription."""
+
+    number: int
+    pharmacy: int
+    sequence: int
+    deadline: int
+
+    def struct_hash(self) -> bytes:
+        return keccak256(
+            _ACCEPT_AUTHORISATION_TYPEHASH
+            + word(self.number)
+            + word(self.pharmacy)
+            + word(self.sequence)
+            + word(self.deadline)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryConfirmation:
+    """The patient has received what was dispensed."""
+
+    number: int
+    sequence: int
+    deadline: int
+
+    def struct_hash(self) -> bytes:
+        return keccak256(
+            _DELIVERY_CONFIRMATION_TYPEHASH
+            + word(self.number)
+            + word(self.sequence)
+            + word(self.deadline)
+        )
+
+
+PatientMessage = ClaimAuthorisation | AcceptAuthorisation | DeliveryConfirmation
+
+
+def domain_separator(chain_id: int, contract: str) -> bytes:
+    """The EIP-712 domain separator of one medledger contract on one chain: 32 bytes."""
+    return keccak256(
+        _DOMAIN_TYPEHASH
+        + _DOMAIN_NAME_HASH
+        + _DOMAIN_VERSION_HASH
+        + word(chain_id)
+        + bytes(12)
+        + address_bytes(contract)
+    )
+
+
+def signing_digest(message: PatientMessage, chain_id: int, contract: str) -> bytes:
+    """The 32 bytes that the patient's key signs (EIP-712)."""
+    return keccak256(b"\x19\x01" + domain_separator(chain_id, contract) + message.struct_hash())
+
+
+def leaf_hash(struct_hash: bytes) -> bytes:
+    """The tree leaf of a header."""
+    return keccak256(LEAF_PREFIX + struct_hash)
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """The parent of two tree nodes."""
+    return keccak256(NODE_PREFIX + left + right)
+
+
+def name_hash(name: str) -> bytes:
+    """What `Institutions` holds of an institution's name."""
+    return keccak256(name.encode())
+
+
+def checksum_address(raw: bytes) -> ChecksumAddress:
+    """The EIP-55 text of 20 bytes."""
+    return to_checksum_address(raw)

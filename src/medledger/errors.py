@@ -1,0 +1,531 @@
+"""Every error that medledger raises on purpose.
+
+    MedledgerError
+    ├── InputError               what was given cannot be taken            exit 3
+    │   ├── MalformedJson, DuplicateKey, NotNormalForm, UnsealableValue
+    │   ├── UnknownCurrency, NegativeAmount, NotDecimal
+    │   ├── BadNumber, BadPatientKey, BadKey, InvalidDocument, UnknownField
+    │   ├── MalformedAuthorisation, AuthorisationMismatch
+    │   ├── BadResource          a FHIR resource, with file, line and field
+    │   └── DuplicateBusinessKey another document has this business key
+    ├── Refusal                  a contract refused; one class an ABI error   exit 4
+    │   └── NumberAlreadyIssued, OverRemainder, StateForbids, ... (`REFUSALS`)
+    ├── EvidenceError            evidence does not hold                    exit 5
+    │   └── MalformedEvidence, BodyMismatch, HeaderMismatch, PathMismatch,
+    │       AnchorMismatch, IssuerMismatch, StatusMismatch
+    ├── ChainError               the chain cannot be used                  exit 6
+    │   ├── RpcUnavailable       the only family worth retrying
+    │   └── WrongChain, ContractMissing, TransactionFailed (NonceTaken), ToolMissing
+    ├── SetupError               keys, manifest or store are missing or wrong  exit 7
+    │   └── ManifestMissing, ManifestInvalid, KeyMissing, StoreError, NotFound
+    └── AuditMismatch            chain and records disagree                exit 8
+
+A message says what was expected, what was found and what to do. It never prints a document,
+a salt or a key.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MedledgerError(Exception):
+    """The root. Keyword arguments become attributes and fill the class's message."""
+
+    exit_code: ClassVar[int] = 1
+    message: ClassVar[str] = "{problem}"
+    hint: ClassVar[str] = ""
+
+    def __init__(self, **values: object) -> None:
+        self.values = values
+        super().__init__(self.message.format_map(_Values(values)))
+
+    def __getattr__(self, name: str) -> object:
+        # Reached only for names that are no ordinary attribute.
+        values = self.__dict__.get("values", {})
+        if name in values:
+            return values[name]
+        raise AttributeError(name)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.values))
+
+    @property
+    def code(self) -> str:
+        """The class name: the same word as the Solidity error and the HTTP problem type."""
+        return type(self).__name__
+
+
+class _Values(dict[str, object]):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def _rebuild(kind: type[MedledgerError], values: dict[str, object]) -> MedledgerError:
+    return kind(**values)
+
+
+# Input
+
+
+class InputError(MedledgerError):
+    exit_code = 3
+
+
+class MalformedJson(InputError):
+    message = "not strict JSON: {reason}"
+
+
+class DuplicateKey(InputError):
+    message = "the JSON object has the key {key!r} twice"
+
+
+class NotNormalForm(InputError):
+    message = "text is not in Unicode normal form C; normalise it at its source"
+
+
+class UnsealableValue(InputError):
+    message = "the value cannot be sealed: {reason}"
+
+
+class UnknownCurrency(InputError):
+    message = "{currency!r} is not an ISO 4217 currency"
+
+
+class NegativeAmount(InputError):
+    message = "the amount {value} is negative"
+
+
+class NotDecimal(InputError):
+    message = "{value!r} is not a decimal amount in the currency's minor unit"
+
+
+class BadNumber(InputError):
+    message = "{text!r} is not a document number; expected 8 digits, a dash, 10 digits"
+
+
+class BadPatientKey(InputError):
+    message = "the patient key {problem}"
+
+
+class BadKey(InputError):
+    message = "the key file {path} {problem}"
+
+
+class InvalidDocument(InputError):
+    message = "the document's {field} {problem}"
+
+
+class MalformedAuthorisation(InputError):
+    message = "the authorisation {problem}"
+
+
+class AuthorisationMismatch(InputError):
+    message = "the authorisation {problem}"
+
+
+class UnknownField(InputError):
+    message = "the document has no field {field!r}; it has: {known}"
+
+
+class BadResource(InputError):
+    """A FHIR resource that is refused. `line` counts from 1; `field` is a FHIRPath."""
+
+    message = "{file}:{line}: {field}: {problem}"
+
+
+class DuplicateBusinessKey(InputError):
+    message = "business key {key!r} has been used for another document, {number}"
+
+
+# Refusals by a contract. Names, attributes and order are the ABI's; a test compares them.
+
+
+class Refusal(MedledgerError):
+    """A contract refused. Attributes are the Solidity error's arguments."""
+
+    exit_code = 4
+
+
+class UnknownRefusal(Refusal):
+    message = "the contract refused with data that no known error has: {data}"
+    hint = "the deployment may be of another version; compare its manifest"
+
+
+class NotAnOperator(Refusal):
+    message = "{account} acts for no institution"
+    hint = "a supervisor or the institution adds it: medledger operator add"
+
+
+class KindMissing(Refusal):
+    message = "institution {institution} is not accredited for this kind of act (bit {kind})"
+
+
+class InstitutionIsSuspended(Refusal):
+    message = "institution {institution} is suspended"
+    hint = "a supervisor may reinstate it"
+
+
+class InstitutionNotSuspended(Refusal):
+    message = "institution {institution} is not suspended"
+
+
+class OutsideAccreditation(Refusal):
+    message = "institution {institution} is accredited from {validFrom} to {validUntil} only"
+
+
+class InstitutionUnknown(Refusal):
+    message = "there is no institution {institution}"
+
+
+class KindsInvalid(Refusal):
+    message = "kinds {kinds} are none, or name an unknown kind"
+
+
+class ValidityInvalid(Refusal):
+    message = "an accreditation from {validFrom} to {validUntil} has no future"
+
+
+class RegionInvalid(Refusal):
+    message = "region {region} has more than six digits"
+
+
+class OperatorKnown(Refusal):
+    message = "{operator} is, or was, an operator already"
+    hint = "make a new key: a key acts for one institution, once"
+
+
+class OperatorInvalid(Refusal):
+    message = "the zero address cannot be an operator"
+
+
+class NotTheInstitution(Refusal):
+    message = "{account} is neither a supervisor nor of institution {institution}"
+
+
+class OwnInstitution(Refusal):
+    message = "institution {institution} cannot suspend itself"
+
+
+class CodeInvalid(Refusal):
+    message = "bill code {code} has not 8 digits"
+
+
+class SerialsInvalid(Refusal):
+    message = "serials {first} to {last} are not within 1 to 9,999,999,999, in order"
+
+
+class SegmentOverlaps(Refusal):
+    message = "serials of code {code} are allotted up to {highest}; {first} is not above"
+
+
+class NotAnIssuer(Refusal):
+    message = "institution {institution} is not accredited to issue these documents now"
+
+
+class SegmentUnknown(Refusal):
+    message = "there is no segment {segment}"
+    hint = "a supervisor allots one: medledger allot"
+
+
+class SegmentNotYours(Refusal):
+    message = "segment {segment} belongs to institution {institution}"
+
+
+class BatchEmpty(Refusal):
+    message = "a batch has at least one document"
+
+
+class NumberAlreadyIssued(Refusal):
+    message = "number {number} has been issued"
+
+
+class NumberSkipped(Refusal):
+    message = "number {number} would leave a gap; the next number is {next}"
+
+
+class SegmentExhausted(Refusal):
+    message = "segment {segment} has {left} numbers left, the batch takes {count}"
+    hint = "ask the supervisor for another segment"
+
+
+class NumberOutsideSegment(Refusal):
+    message = "number {number} is not of segment {segment}"
+
+
+class NumberNotIssued(Refusal):
+    message = "number {number} has not been issued"
+
+
+class NumberOutsideBatch(Refusal):
+    message = "number {number} is not in the batch of {count} from {first}"
+
+
+class ProofInvalid(Refusal):
+    message = "the header is not what was issued under number {number}"
+
+
+class PathLengthWrong(Refusal):
+    message = "a path of {length} is wrong for index {index} of {count}"
+
+
+class PatientMissing(Refusal):
+    message = "the header of {number} names no patient"
+
+
+class DocumentIsHeld(Refusal):
+    message = "document {number} is on hold"
+    hint = "its issuer may release it"
+
+
+class DocumentNotHeld(Refusal):
+    message = "document {number} has been released already"
+
+
+class EnforcedPause(Refusal):
+    message = "the ledger is paused"
+    hint = "a supervisor may end the pause"
+
+
+class ExpectedPause(Refusal):
+    message = "the ledger is not paused"
+
+
+class AuthorisationExpired(Refusal):
+    message = "the patient's authorisation for {number} ended at {deadline}"
+
+
+class AuthorisationInvalid(Refusal):
+    message = "the signature for {number} is not the patient's over this act, or has been used"
+
+
+class InvoiceNotOpened(Refusal):
+    message = "bill {number} has not been opened"
+    hint = "present its evidence"
+
+
+class InvoiceIsReversed(Refusal):
+    message = "bill {number} was reversed by {redLetter}"
+
+
+class InvoiceIsRedLetter(Refusal):
+    message = "bill {number} is a red-letter bill"
+
+
+class InvoiceInUse(Refusal):
+    message = "bill {number} is in use: {locked} locked, {reimbursed} reimbursed"
+    hint = "wait for the payers to settle or release"
+
+
+class RedLetterIsOriginal(Refusal):
+    message = "bill {number} cannot reverse itself"
+
+
+class LedgerMismatch(Refusal):
+    message = "the invoice ledger {invoices} was deployed for another Claims contract"
+
+
+class LockPeriodInvalid(Refusal):
+    message = "the lock period is zero"
+
+
+class AmountZero(Refusal):
+    message = "the amount is zero"
+
+
+class ClaimIsLocked(Refusal):
+    message = "payer {payer} has bill {number} locked until {until}"
+
+
+class ClaimIsSettled(Refusal):
+    message = "payer {payer} has reimbursed {amount} of bill {number}"
+
+
+class ClaimNotLocked(Refusal):
+    message = "payer {payer} has no open lock on bill {number}"
+
+
+class OverRemainder(Refusal):
+    message = "{amount} is more than the {remainder} left of bill {number} (minor units)"
+
+
+class OverLock(Refusal):
+    message = "{amount} is more than the {locked} locked of bill {number} (minor units)"
+
+
+class TooManyLocks(Refusal):
+    message = "bill {number} has as many open locks as it can have"
+
+
+class LinesInvalid(Refusal):
+    message = "prescription {number} has not one to five lines, each with a quantity"
+
+
+class StateForbids(Refusal):
+    message = "prescription {number} is in state {state}, which forbids this"
+
+
+class PrescriptionIsTaken(Refusal):
+    message = "pharmacy {pharmacy} has prescription {number} until {leaseUntil}"
+
+
+class PrescriptionIsExpired(Refusal):
+    message = "prescription {number} was valid until {validUntil}"
+
+
+class NotThePharmacy(Refusal):
+    message = "pharmacy {pharmacy} has prescription {number}, not the caller's"
+
+
+class NotTheCourier(Refusal):
+    message = "courier {courier} carries prescription {number}, not the caller's"
+
+
+class LeaseIsOver(Refusal):
+    message = "the lease of prescription {number} ended at {leaseUntil}"
+    hint = "accept it again with a new authorisation"
+
+
+class OverPrescribed(Refusal):
+    message = "{quantity} is more than the {remaining} left of line {line} of {number}"
+
+
+class NothingDispensed(Refusal):
+    message = "no quantity of prescription {number} is dispensed"
+
+
+class NotACourier(Refusal):
+    message = "institution {institution} is not an active courier"
+
+
+class LeasePeriodInvalid(Refusal):
+    message = "the lease period is zero"
+
+
+class InvalidShortString(Refusal):
+    message = "an EIP-712 domain string is damaged"
+
+
+class StringTooLong(Refusal):
+    message = "an EIP-712 domain string is too long"
+
+
+REFUSALS: dict[str, type[Refusal]] = {kind.__name__: kind for kind in Refusal.__subclasses__()}
+"""Solidity error name to class."""
+
+
+# Evidence
+
+
+class EvidenceError(MedledgerError):
+    """Evidence does not hold. `step` names the check that failed."""
+
+    exit_code = 5
+    step: ClassVar[str] = ""
+
+
+class MalformedEvidence(EvidenceError):
+    step = "format"
+    message = "the evidence file is malformed: {problem}"
+
+
+class BodyMismatch(EvidenceError):
+    step = "fields"
+    message = "field {field}: {problem}"
+
+
+class HeaderMismatch(EvidenceError):
+    step = "header"
+    message = "header and field {field} disagree"
+
+
+class PathMismatch(EvidenceError):
+    step = "path"
+    message = "{problem}"
+
+
+class AnchorMismatch(EvidenceError):
+    step = "anchor"
+    message = "{problem}"
+
+
+class IssuerMismatch(EvidenceError):
+    step = "issuer"
+    message = "{problem}"
+
+
+class StatusMismatch(EvidenceError):
+    step = "status"
+    message = "{problem}"
+
+
+# Chain
+
+
+class ChainError(MedledgerError):
+    exit_code = 6
+
+
+class RpcUnavailable(ChainError):
+    """The node did not answer, or not sensibly. The only error worth a retry."""
+
+    message = "no answer from {url}: {problem}"
+    hint = "check the address, or start a local chain: medledger chain"
+
+
+class WrongChain(ChainError):
+    message = "expected {expected}, but {url} is {found}"
+    hint = "name the deployment of this chain with --deployment"
+
+
+class ContractMissing(ChainError):
+    message = "no {contract} contract at {address} on {url}"
+    hint = "deploy first: medledger deploy"
+
+
+class TransactionFailed(ChainError):
+    message = "transaction {transaction} failed: {problem}"
+
+
+class NonceTaken(TransactionFailed):
+    message = "transaction {transaction} can never be mined: its nonce went to another"
+    hint = "use one key in one place; submit the documents again"
+
+
+class ToolMissing(ChainError):
+    message = "{tool} is not installed"
+    hint = "run make setup, or name a running chain with --rpc"
+
+
+# Setup
+
+
+class SetupError(MedledgerError):
+    exit_code = 7
+
+
+class ManifestMissing(SetupError):
+    message = "no deployment manifest at {path}"
+    hint = "deploy first (medledger deploy), or name one with --deployment"
+
+
+class ManifestInvalid(SetupError):
+    message = "the deployment manifest {path} {problem}"
+
+
+class KeyMissing(SetupError):
+    message = "no key was given for this act"
+    hint = "make one with medledger key new FILE, then name it with --key FILE"
+
+
+class StoreError(SetupError):
+    message = "the store {store} {problem}"
+
+
+class NotFound(SetupError):
+    message = "{what} is not in {where}"
+
+
+class AuditMismatch(MedledgerError):
+    exit_code = 8
+    message = "{count} of the records disagree with the chain; the first: {first}"
