@@ -1,0 +1,288 @@
+"""Deployment: the contracts of one chain, and the manifest that names them.
+
+The manifest `deployments/<chain id>.json` is what an auditor pins: chain id, genesis hash, and each
+contract's address and code hash. `connect` compares all of it with the node before anything else,
+so a reset chain with the same id, or a node of another chain, is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rlp  # type: ignore[import-untyped]
+from eth_utils.address import to_canonical_address
+
+from medledger.chain import abi
+from medledger.chain.bindings import Claims, Institutions, Invoices, Prescriptions
+from medledger.chain.contract import Call
+from medledger.chain.rpc import Block, Rpc
+from medledger.chain.sender import Receipt, Sender
+from medledger.core.hashing import checksum_address, keccak256, name_hash
+from medledger.errors import (
+    AnchorMismatch,
+    ContractMissing,
+    ManifestInvalid,
+    ManifestMissing,
+    WrongChain,
+)
+
+FORMAT = "medledger-deployment-1"
+ZERO_ADDRESS = "0x" + 40 * "0"
+DAY = 24 * 3600
+LOCK_PERIOD_SECONDS = 30 * DAY
+"""How long a payer may hold part of a bill without deciding."""
+LEASE_PERIOD_SECONDS = 1 * DAY
+"""How long a pharmacy may hold a prescription without dispensing it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """One contract: address, creating transaction, and keccak-256 of its runtime code."""
+
+    address: str
+    transaction: str
+    code_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one deployment is. `block` is the first block that can hold its events."""
+
+    chain_id: int
+    genesis_hash: str
+    block: int
+    lock_period: int
+    lease_period: int
+    contracts: Mapping[str, Deployed]
+
+    def save(self, folder: Path) -> Path:
+        """Writes `<folder>/<chain id>.json`; an older manifest there stays readable beside it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.chain_id}.json"
+        if path.exists():
+            previous = path.read_text("utf-8")
+            kept = folder / f"{self.chain_id}-{keccak256(previous.encode()).hex()[:8]}.json"
+            if previous != self.text():
+                kept.write_text(previous, "utf-8")
+        path.write_text(self.text(), "utf-8")
+        return path
+
+    def text(self) -> str:
+        return (
+            json.dumps(
+                {
+                    "format": FORMAT,
+                    "chainId": self.chain_id,
+                    "genesisHash": self.genesis_hash,
+                    "block": self.block,
+                    "lockPeriod": self.lock_period,
+                    "leasePeriod": self.lease_period,
+                    "contracts": {
+                        name: {
+                            "address": contract.address,
+                            "transaction": contract.transaction,
+                            "codeHash": contract.code_hash,
+                        }
+                        for name, contract in self.contracts.items()
+                    },
+                },
+                indent=2,
+            )
+            + "\n"
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Manifest:
+        """The manifest of a file; raises `ManifestMissing` or `ManifestInvalid`."""
+        try:
+            found = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise ManifestMissing(path=path) from error
+        except (OSError, ValueError) as error:
+            raise ManifestInvalid(path=path, problem="is not readable JSON") from error
+        return cls._parse(found, path)
+
+    @classmethod
+    def _parse(cls, found: Any, path: Path) -> Manifest:
+        try:
+            if found["format"] != FORMAT:
+                raise ManifestInvalid(path=path, problem=f"is not of format {FORMAT}")
+            return cls(
+                chain_id=int(found["chainId"]),
+                genesis_hash=str(found["genesisHash"]),
+                block=int(found["block"]),
+                lock_period=int(found["lockPeriod"]),
+                lease_period=int(found["leasePeriod"]),
+                contracts={
+                    name: Deployed(
+                        str(found["contracts"][name]["address"]),
+                        str(found["contracts"][name]["transaction"]),
+                        str(found["contracts"][name]["codeHash"]),
+                    )
+                    for name in abi.CONTRACTS
+                },
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ManifestInvalid(path=path, problem=f"lacks or garbles {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Ledgers:
+    """The contracts of one deployment on one node."""
+
+    rpc: Rpc
+    manifest: Manifest
+    institutions: Institutions
+    invoices: Invoices
+    claims: Claims
+    prescriptions: Prescriptions
+
+    @property
+    def chain_id(self) -> int:
+        return self.manifest.chain_id
+
+    def at(self, block: Block) -> Ledgers:
+        """The same contracts as of a block."""
+        return Ledgers(
+            self.rpc,
+            self.manifest,
+            self.institutions.at(block),
+            self.invoices.at(block),
+            self.claims.at(block),
+            self.prescriptions.at(block),
+        )
+
+
+def connect(rpc: Rpc, manifest: Manifest) -> Ledgers:
+    """The contracts, after comparing chain id, genesis hash and every code hash.
+
+    Raises `WrongChain`, `ContractMissing` or `RpcUnavailable`.
+    """
+    chain_id = rpc.chain_id()
+    if chain_id != manifest.chain_id:
+        raise WrongChain(
+            expected=f"chain {manifest.chain_id}", url=rpc.url, found=f"chain {chain_id}"
+        )
+    genesis = rpc.genesis_hash()
+    if genesis != manifest.genesis_hash:
+        raise WrongChain(
+            expected=f"chain {chain_id} with genesis {manifest.genesis_hash}",
+            url=rpc.url,
+            found=f"one with genesis {genesis}: it was reset, or is another",
+        )
+    for name, contract in manifest.contracts.items():
+        if "0x" + keccak256(rpc.code(contract.address)).hex() != contract.code_hash:
+            raise ContractMissing(contract=name, address=contract.address, url=rpc.url)
+    return _ledgers(rpc, manifest)
+
+
+def _ledgers(rpc: Rpc, manifest: Manifest) -> Ledgers:
+    address = {name: contract.address for name, contract in manifest.contracts.items()}
+    return Ledgers(
+        rpc,
+        manifest,
+        Institutions(rpc, address["Institutions"]),
+        Invoices(rpc, address["Invoices"]),
+        Claims(rpc, address["Claims"]),
+        Prescriptions(rpc, address["Prescriptions"]),
+    )
+
+
+def deploy(
+    rpc: Rpc,
+    key: bytes,
+    *,
+    supervisor_name: str,
+    region: int = 0,
+    lock_period: int = LOCK_PERIOD_SECONDS,
+    lease_period: int = LEASE_PERIOD_SECONDS,
+) -> tuple[Manifest, list[Receipt]]:
+    """Deploys the contracts; the key becomes the first operator of institution 1, the supervisor.
+
+    Invoices and Claims name each other and have no setter: Invoices is given the address that
+    Claims will have, and Claims refuses a ledger that names another.
+    """
+    sender = Sender(rpc, key)
+    receipts: list[Receipt] = []
+    contracts: dict[str, Deployed] = {}
+
+    def create(name: str, *arguments: Any) -> str:
+        call = Call("", abi.constructor_data(name, arguments), f"{name}.constructor")
+        receipt = sender.send(call)
+        address = created_address(sender.address, nonce + len(receipts))
+        code = rpc.code(address)
+        if not code:
+            raise ContractMissing(contract=name, address=address, url=rpc.url)
+        receipts.append(receipt)
+        contracts[name] = Deployed(address, "0x" + receipt.hash.hex(), "0x" + keccak256(code).hex())
+        return address
+
+    nonce = int(rpc.request("eth_getTransactionCount", sender.address, "pending"), 16)
+    institutions = create("Institutions", name_hash(supervisor_name), region, sender.address)
+    claims = created_address(sender.address, nonce + 2)
+    invoices = create("Invoices", institutions, claims)
+    create("Claims", institutions, invoices, lock_period)
+    create("Prescriptions", institutions, lease_period)
+    manifest = Manifest(
+        chain_id=rpc.chain_id(),
+        genesis_hash=rpc.genesis_hash(),
+        block=receipts[0].block,
+        lock_period=lock_period,
+        lease_period=lease_period,
+        contracts=contracts,
+    )
+    return manifest, receipts
+
+
+def unpinned(rpc: Rpc, name: str, ledger: str, transaction: bytes) -> Ledgers:
+    """The contracts around a ledger (`Invoices` or `Prescriptions`) that nobody has vouched for.
+
+    Its code must be medledger's own, immutables aside; whose institutions it knows, the caller must
+    judge. Events are looked for from the block of `transaction` on. The contracts that the ledger
+    does not name have the zero address. Raises `ContractMissing` or `AnchorMismatch`.
+    """
+    receipt = rpc.request("eth_getTransactionReceipt", "0x" + transaction.hex())
+    if not isinstance(receipt, dict):
+        raise AnchorMismatch(problem=f"the chain has no transaction 0x{transaction.hex()}")
+    if not is_same_code(name, rpc.code(ledger)):
+        raise ContractMissing(contract=name, address=ledger, url=rpc.url)
+    found = dict.fromkeys(abi.CONTRACTS, ZERO_ADDRESS)
+    found[name] = ledger
+    if name == "Invoices":
+        found["Claims"] = Invoices(rpc, ledger).claims()
+    found["Institutions"] = (Invoices if name == "Invoices" else Prescriptions)(
+        rpc, ledger
+    ).institutions()
+    manifest = Manifest(
+        chain_id=rpc.chain_id(),
+        genesis_hash=rpc.genesis_hash(),
+        block=int(receipt["blockNumber"], 16),
+        lock_period=0,
+        lease_period=0,
+        contracts={key: Deployed(address, "", "") for key, address in found.items()},
+    )
+    return _ledgers(rpc, manifest)
+
+
+def is_same_code(name: str, code: bytes) -> bool:
+    """Whether runtime code is what this package would deploy, whatever its immutables are."""
+    loaded = abi.artifact(name)
+    ours = bytearray.fromhex(loaded["deployedBytecode"][2:])
+    theirs = bytearray(code)
+    if len(ours) != len(theirs):
+        return False
+    for places in loaded["immutableReferences"].values():
+        for place in places:
+            blank = slice(place["start"], place["start"] + place["length"])
+            ours[blank] = theirs[blank] = bytes(place["length"])
+    return ours == theirs
+
+
+def created_address(sender: str, nonce: int) -> str:
+    """The address that a sender's transaction with this nonce creates."""
+    encoded: bytes = rlp.encode([to_canonical_address(sender), nonce])
+    return checksum_address(keccak256(encoded)[12:])

@@ -1,0 +1,104 @@
+"""A local chain: one Anvil process on a free loopback port, ended with its `with` block.
+
+Its gas is free, as on the consortium chains that hospitals use, so any new key can act at once.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from medledger.chain.rpc import Rpc
+from medledger.errors import RpcUnavailable, ToolMissing
+
+START_SECONDS = 30.0
+
+
+class LocalChain:
+    """An Anvil process. `url` is its RPC address.
+
+    Raises `ToolMissing` where Anvil is not installed, `RpcUnavailable` where it does not start.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        chain_id: int = 31337,
+        state_file: Path | None = None,
+        options: tuple[str, ...] = (),
+    ) -> None:
+        port = port or free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        command = [find_anvil(), "--silent", "--port", str(port), "--chain-id", str(chain_id)]
+        command += ["--gas-price", "0", "--base-fee", "0", "--accounts", "1"]
+        if state_file is not None:
+            command += ["--state", str(state_file), "--state-interval", "5"]
+        self.process = subprocess.Popen(
+            [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        self._wait()
+
+    def stop(self) -> None:
+        """Ends the process; harmless a second time."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _wait(self) -> None:
+        rpc = Rpc(self.url)
+        deadline = time.monotonic() + START_SECONDS
+        while self.process.poll() is None and time.monotonic() < deadline:
+            try:
+                rpc.chain_id()
+            except RpcUnavailable:
+                time.sleep(0.05)
+            else:
+                return
+        code = self.process.poll()
+        problem = "Anvil did not start"
+        if code is not None and self.process.stderr is not None:
+            said = self.process.stderr.read().strip().splitlines()
+            problem = f"Anvil ended with {code}: {said[-1] if said else 'it said nothing'}"
+        self.stop()
+        raise RpcUnavailable(url=self.url, problem=problem)
+
+
+def find_anvil() -> str:
+    """Anvil beside this Python (where `make setup` links it), or on the PATH."""
+    beside = Path(sys.prefix) / "bin" / "anvil"
+    found = str(beside) if beside.exists() else shutil.which("anvil")
+    if found is None:
+        raise ToolMissing(tool="anvil")
+    return found
+
+
+def free_port() -> int:
+    """A loopback port that nothing uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
