@@ -1,0 +1,188 @@
+"""The auditor: verifies evidence and rebuilds the whole state, from the chain alone.
+
+    auditor = Auditor.connect("http://127.0.0.1:8545")
+    auditor.verify(Evidence.from_json(text))     # raises, or returns nothing
+
+It trusts a node and the deployment manifest that it was given, and no hospital's database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from medledger.chain import abi
+from medledger.chain import bindings as on_chain
+from medledger.chain.events import Logged, fetch_events
+from medledger.chain.replay import Replay
+from medledger.core.evidence import Evidence
+from medledger.core.hashing import Header, name_hash
+from medledger.core.states import Hold
+from medledger.errors import AnchorMismatch, IssuerMismatch, StatusMismatch
+from medledger.roles.ledger_of import ledger_of
+from medledger.roles.role import Role
+
+TIME_CHUNK = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """A rebuilt state and what disagrees with it. `block` and `time` are the last block's."""
+
+    state: Replay
+    block: int
+    time: int
+    events: int
+    mismatches: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One event in a document's life. `time` is in Unix seconds, `transaction` 32 bytes."""
+
+    time: int
+    block: int
+    transaction: bytes
+    event: on_chain.LedgerEvent
+
+    @property
+    def name(self) -> str:
+        return type(self.event).__name__
+
+
+class Auditor(Role):
+    """Anybody with an RPC address and a deployment manifest. No key is needed."""
+
+    def verify(self, evidence: Evidence, *, at: int | None = None) -> None:
+        """Returns nothing if the evidence holds; raises the `EvidenceError` of the step that fails.
+
+        Steps: format, fields, header, path, anchor, issuer, status. Status means: issued by `at`,
+        and then neither reversed, cancelled nor on hold; `at` is in Unix seconds, by default the
+        latest block's time. A suspension after issue does not matter: the ledger let it issue.
+        """
+        expected = evidence.verify_offline()
+        self._verify_anchor(evidence, expected)
+        self._verify_issuer(evidence)
+        self._verify_status(evidence, self.now() if at is None else at)
+
+    def trace(self, number: int, kind: str = "Invoice") -> list[Step]:
+        """The whole life of a document on chain, oldest first: its batch and every event since."""
+        found = list(self._events_of(number, kind))
+        times = self.ledgers.rpc.timestamps([item.block for item in found])
+        return [Step(times[i.block], i.block, i.transaction, i.event) for i in found]
+
+    def audit(self, *, until: int | None = None) -> Audit:
+        """Rebuilds the state from events up to a block, and compares it with storage there.
+
+        `until` is a block number, the latest by default; an older one needs a node that keeps the
+        state of old blocks.
+        """
+        last = self.ledgers.rpc.block_number() if until is None else until
+        state = Replay(self.ledgers)
+        count = 0
+        for part in self._timed_events(last):
+            for logged, time in part:
+                state.apply(logged, time)
+            count += len(part)
+        time = self.ledgers.rpc.timestamps([last])[last]
+        differences = state.differences(self.ledgers.at(last), time)
+        return Audit(state, last, time, count, state.breaches(time) + differences)
+
+    def _verify_anchor(self, evidence: Evidence, expected: bytes) -> None:
+        ledger = ledger_of(self.ledgers, evidence.kind)
+        anchor = evidence.anchor
+        if anchor.chain_id != self.ledgers.chain_id:
+            raise AnchorMismatch(
+                problem=f"it is for chain {anchor.chain_id}, this is {self.ledgers.chain_id}"
+            )
+        if anchor.ledger != ledger.address:
+            raise AnchorMismatch(
+                problem=f"it names ledger {anchor.ledger}, the deployment has {ledger.address}"
+            )
+        held = ledger.head_hash_of(evidence.head.first)
+        if held == bytes(32):
+            raise AnchorMismatch(problem=f"no batch was issued from number {evidence.head.first}")
+        if held != expected:
+            raise AnchorMismatch(problem="the ledger holds another batch under these numbers")
+
+    def _verify_issuer(self, evidence: Evidence) -> None:
+        segment = ledger_of(self.ledgers, evidence.kind).segment_of(evidence.head.segment)
+        party = evidence.fields.get("InvoicingParty")
+        if not isinstance(party, dict) or not isinstance(party.get("name"), str):
+            return
+        issuer = self.ledgers.institutions.institution_of(segment.institution)
+        if name_hash(party["name"]) != issuer.name_hash:
+            raise IssuerMismatch(
+                problem=f"InvoicingParty is not the name of institution {segment.institution}, "
+                "which issued it"
+            )
+
+    def _verify_status(self, evidence: Evidence, at: int) -> None:
+        if evidence.head.issued_at > at:
+            raise StatusMismatch(problem=f"it was issued at {evidence.head.issued_at}, after {at}")
+        hold = Hold.AS_ISSUED
+        for step in self.trace(evidence.number, evidence.kind):
+            if step.time > at:
+                break
+            match step.event:
+                case on_chain.DocumentHeld():
+                    hold = Hold.HELD
+                case on_chain.DocumentReleased():
+                    hold = Hold.RELEASED
+                case on_chain.InvoiceReversed(number=number) if number == evidence.number:
+                    raise StatusMismatch(
+                        problem=f"it was reversed at {step.time} by {step.event.red_letter}"
+                    )
+                case on_chain.PrescriptionCancelled():
+                    raise StatusMismatch(problem=f"it was cancelled at {step.time}")
+                case _:
+                    pass
+        if _is_held(evidence.header, hold):
+            raise StatusMismatch(problem=f"it is on hold at {at}")
+
+    def _events_of(self, number: int, kind: str) -> Iterator[Logged]:
+        """The events that name the number, after the one of its batch, in chain order."""
+        ledger = ledger_of(self.ledgers, kind)
+        manifest, rpc = self.ledgers.manifest, self.ledgers.rpc
+        last = rpc.block_number()
+        topic = f"0x{number:064x}"
+        addresses = [ledger.address]
+        if kind == "Invoice":
+            addresses.append(self.ledgers.claims.address)
+        issued = [abi.event_topic("BatchIssued")]
+        for item in fetch_events(rpc, [ledger.address], manifest.block, last, topics=[issued]):
+            batch = item.event
+            if isinstance(batch, on_chain.BatchIssued) and (
+                batch.first <= number < batch.first + batch.count
+            ):
+                yield item
+        own = list(fetch_events(rpc, addresses, manifest.block, last, topics=[None, topic]))
+        if kind == "Invoice":
+            # A red letter's own life begins with the reversal that names it second.
+            names = [abi.event_topic("InvoiceReversed")]
+            own += fetch_events(
+                rpc, [ledger.address], manifest.block, last, topics=[names, None, topic]
+            )
+        for item in sorted(own, key=lambda found: (found.block, found.index)):
+            if not isinstance(item.event, on_chain.BatchIssued):
+                yield item
+
+    def _timed_events(self, last: int) -> Iterator[list[tuple[Logged, int]]]:
+        """All events with their times, in portions that keep memory flat."""
+        ledgers = self.ledgers
+        addresses = [contract.address for contract in ledgers.manifest.contracts.values()]
+        portion: list[Logged] = []
+        for logged in fetch_events(ledgers.rpc, addresses, ledgers.manifest.block, last):
+            portion.append(logged)
+            if len(portion) == TIME_CHUNK:
+                yield self._with_times(portion)
+                portion = []
+        yield self._with_times(portion)
+
+    def _with_times(self, portion: list[Logged]) -> list[tuple[Logged, int]]:
+        times = self.ledgers.rpc.timestamps([logged.block for logged in portion])
+        return [(logged, times[logged.block]) for logged in portion]
+
+
+def _is_held(header: Header, hold: Hold) -> bool:
+    return hold == Hold.HELD or (header.on_hold and hold == Hold.AS_ISSUED)

@@ -1,0 +1,76 @@
+"""The patient: signs, and never sends a transaction or holds gas.
+
+Every signature is for one act, one contract, one sequence, until a deadline; anyone may relay it.
+"""
+
+from __future__ import annotations
+
+from medledger.chain.deployment import Ledgers
+from medledger.core.authorisation import Signed
+from medledger.core.hashing import (
+    AcceptAuthorisation,
+    ClaimAuthorisation,
+    DeliveryConfirmation,
+    PatientMessage,
+)
+from medledger.core.patient_keys import PatientKey
+
+DAY = 24 * 3600
+
+
+class Patient:
+    """A person with an extended key, from which each document's one-time key derives."""
+
+    def __init__(self, ledgers: Ledgers, key: PatientKey) -> None:
+        self.ledgers = ledgers
+        self._key = key
+
+    @property
+    def public_key(self) -> str:
+        """The extended public key that hospitals derive one-time addresses from."""
+        return self._key.public
+
+    def address(self, kind: str, number: int) -> str:
+        """The one-time address of a document (kind `Invoice` or `Prescription`)."""
+        return self._key.address(kind, number)
+
+    def authorise_claim(
+        self,
+        number: int,
+        payer: int,
+        amount_minor: int,
+        *,
+        deadline: int,
+        sequence: int | None = None,
+    ) -> Signed:
+        """Allows one payer (institution id) to lock one amount of one bill until `deadline`.
+
+        `deadline` is in Unix seconds; `sequence` is read from the chain unless given.
+        """
+        if sequence is None:
+            sequence = self.ledgers.claims.claim_of(number, payer).sequence
+        message = ClaimAuthorisation(number, payer, amount_minor, sequence, deadline)
+        return self._sign(message, "Invoice", self.ledgers.claims.address)
+
+    def authorise_acceptance(
+        self, number: int, pharmacy: int, *, deadline: int, sequence: int | None = None
+    ) -> Signed:
+        """Allows one pharmacy (institution id) to accept one prescription until `deadline`."""
+        message = AcceptAuthorisation(number, pharmacy, self._sequence(number, sequence), deadline)
+        return self._sign(message, "Prescription", self.ledgers.prescriptions.address)
+
+    def confirm_delivery(
+        self, number: int, *, deadline: int, sequence: int | None = None
+    ) -> Signed:
+        """Confirms that what was dispensed has arrived."""
+        message = DeliveryConfirmation(number, self._sequence(number, sequence), deadline)
+        return self._sign(message, "Prescription", self.ledgers.prescriptions.address)
+
+    def _sequence(self, number: int, sequence: int | None) -> int:
+        if sequence is not None:
+            return sequence
+        return self.ledgers.prescriptions.prescription_of(number).sequence
+
+    def _sign(self, message: PatientMessage, kind: str, contract: str) -> Signed:
+        signature = self._key.sign(message, kind, self.ledgers.chain_id, contract)
+        return Signed(message, signature, self.ledgers.chain_id, contract)

@@ -1,0 +1,102 @@
+"""What all roles share: a node, a deployment, and, for those who act, a key."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from medledger.chain.contract import Call
+from medledger.chain.deployment import Ledgers, Manifest, connect, unpinned
+from medledger.chain.rpc import Rpc
+from medledger.chain.sender import Receipt, Sender
+from medledger.core.authorisation import Signed
+from medledger.core.evidence import Evidence
+from medledger.errors import AnchorMismatch, AuthorisationMismatch, KeyMissing, NotAnOperator
+
+DEPLOYMENTS = Path("deployments")
+"""Where a manifest is looked for when none is named: `deployments/<chain id>.json`."""
+
+
+def open_ledgers(rpc_url: str, deployment: Manifest | Path | None = None) -> Ledgers:
+    """The contracts of a deployment on a node, compared with its manifest.
+
+    `deployment` is a manifest, its file, or None for `deployments/<chain id>.json` here. Raises
+    `ManifestMissing`, `ManifestInvalid`, `WrongChain`, `ContractMissing` or `RpcUnavailable`.
+    """
+    rpc = Rpc(rpc_url)
+    if deployment is None:
+        deployment = DEPLOYMENTS / f"{rpc.chain_id()}.json"
+    if isinstance(deployment, Path):
+        deployment = Manifest.load(deployment)
+    return connect(rpc, deployment)
+
+
+def open_ledgers_of_evidence(rpc_url: str, evidence: Evidence) -> Ledgers:
+    """The contracts that evidence names itself, for somebody who has no manifest.
+
+    Warning: that they are medledger's own code is checked; that their supervisor is the right one
+    is not. Raises `AnchorMismatch`, `ContractMissing` or `RpcUnavailable`.
+    """
+    rpc = Rpc(rpc_url)
+    anchor = evidence.anchor
+    chain_id = rpc.chain_id()
+    if chain_id != anchor.chain_id:
+        raise AnchorMismatch(problem=f"it is for chain {anchor.chain_id}, {rpc_url} is {chain_id}")
+    contract = "Prescriptions" if evidence.kind == "Prescription" else "Invoices"
+    return unpinned(rpc, contract, anchor.ledger, anchor.transaction)
+
+
+class Role:
+    """Somebody who reads, and with a key also writes. Not for use by two threads at once."""
+
+    def __init__(self, ledgers: Ledgers, operator: bytes | None = None) -> None:
+        self.ledgers = ledgers
+        self._operator = operator
+
+    @classmethod
+    def connect(
+        cls,
+        rpc_url: str,
+        *,
+        operator: bytes | None = None,
+        deployment: Manifest | Path | None = None,
+        **settings: Any,
+    ) -> Self:
+        """The role on a node. `operator` is a 32-byte private key; errors as `open_ledgers`."""
+        return cls(open_ledgers(rpc_url, deployment), operator, **settings)
+
+    @cached_property
+    def sender(self) -> Sender:
+        """The sender of this role's key; raises `KeyMissing` without one."""
+        if self._operator is None:
+            raise KeyMissing()
+        return Sender(self.ledgers.rpc, self._operator)
+
+    @property
+    def address(self) -> str:
+        """The operator's address."""
+        return self.sender.address
+
+    @cached_property
+    def institution(self) -> int:
+        """The institution that the operator acts for; raises `NotAnOperator`."""
+        found = self.ledgers.institutions.operator_of(self.address)
+        if found.institution == 0 or found.until:
+            raise NotAnOperator(account=self.address)
+        return found.institution
+
+    def now(self) -> int:
+        """The time of the latest block, Unix seconds: the clock that contracts go by."""
+        return int(self.ledgers.rpc.block("latest")["timestamp"], 16)
+
+    def _send(self, call: Call) -> Receipt:
+        return self.sender.send(call)
+
+    def _require_for(self, signed: Signed, contract: str) -> None:
+        """Raises `AuthorisationMismatch` where an authorisation is for another contract."""
+        if signed.chain_id != self.ledgers.chain_id or signed.contract != contract:
+            raise AuthorisationMismatch(
+                problem=f"is for {signed.contract} on chain {signed.chain_id}, "
+                f"not {contract} on chain {self.ledgers.chain_id}"
+            )
