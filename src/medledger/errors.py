@@ -7,6 +7,7 @@
     │   ├── BadNumber, BadPatientKey, BadKey, InvalidDocument, UnknownField
     │   ├── MalformedAuthorisation, AuthorisationMismatch
     │   ├── BadResource          a FHIR resource, with file, line and field
+    │   ├── FolderIncomplete, NotEnoughData, OutputInUse
     │   └── DuplicateBusinessKey another document has this business key
     ├── Refusal                  a contract refused; one class an ABI error   exit 4
     │   └── NumberAlreadyIssued, OverRemainder, StateForbids, ... (`REFUSALS`)
@@ -18,7 +19,8 @@
     │   └── WrongChain, ContractMissing, TransactionFailed (NonceTaken), ToolMissing
     ├── SetupError               keys, manifest or store are missing or wrong  exit 7
     │   └── ManifestMissing, ManifestInvalid, KeyMissing, StoreError, NotFound
-    └── AuditMismatch            chain and records disagree                exit 8
+    └── AuditError               chain and records disagree                exit 8
+        └── AuditMismatch, FraudWentThrough
 
 A message says what was expected, what was found and what to do. It never prints a document,
 a salt or a key.
@@ -38,7 +40,8 @@ class MedledgerError(Exception):
 
     def __init__(self, **values: object) -> None:
         self.values = values
-        super().__init__(self.message.format_map(_Values(values)))
+        shown = {key: _shown(key, value) for key, value in values.items()}
+        super().__init__(self.message.format_map(_Values(shown)))
 
     def __getattr__(self, name: str) -> object:
         # Reached only for names that are no ordinary attribute.
@@ -51,9 +54,19 @@ class MedledgerError(Exception):
         return (_rebuild, (type(self), self.values))
 
     @property
-    def code(self) -> str:
+    def name(self) -> str:
         """The class name: the same word as the Solidity error and the HTTP problem type."""
         return type(self).__name__
+
+
+def _shown(key: str, value: object) -> object:
+    """Document numbers as printed on a bill; everything else as it is."""
+    if key in _NUMBERS and isinstance(value, int) and value >= 10**10:
+        return f"{value // 10**10:08d}-{value % 10**10:010d}"
+    return value
+
+
+_NUMBERS = {"number", "redLetter", "next", "first"}
 
 
 class _Values(dict[str, object]):
@@ -132,6 +145,20 @@ class BadResource(InputError):
     """A FHIR resource that is refused. `line` counts from 1; `field` is a FHIRPath."""
 
     message = "{file}:{line}: {field}: {problem}"
+
+
+class FolderIncomplete(InputError):
+    """A folder of bulk FHIR that lacks what its resources refer to."""
+
+
+class NotEnoughData(InputError):
+    message = "the story needs 3 bills and 2 prescriptions, there are {bills} and {prescriptions}"
+    hint = "name a folder of bulk FHIR with Claim and MedicationRequest"
+
+
+class OutputInUse(InputError):
+    message = "the folder {path} is not empty, and not of an earlier demo"
+    hint = "name another with --out"
 
 
 class DuplicateBusinessKey(InputError):
@@ -362,7 +389,7 @@ class LinesInvalid(Refusal):
 
 
 class StateForbids(Refusal):
-    message = "prescription {number} is in state {state}, which forbids this"
+    message = "prescription {number} is {state!s}, which forbids this"
 
 
 class PrescriptionIsTaken(Refusal):
@@ -436,7 +463,7 @@ class BodyMismatch(EvidenceError):
 
 class HeaderMismatch(EvidenceError):
     step = "header"
-    message = "header and field {field} disagree"
+    message = "the header and the field {field} disagree, or the field was never sealed"
 
 
 class PathMismatch(EvidenceError):
@@ -526,6 +553,16 @@ class NotFound(SetupError):
     message = "{what} is not in {where}"
 
 
-class AuditMismatch(MedledgerError):
+# Audit
+
+
+class AuditError(MedledgerError):
     exit_code = 8
+
+
+class FraudWentThrough(AuditError):
+    message = "the contracts did not refuse, or not for the right reason: {frauds}"
+
+
+class AuditMismatch(AuditError):
     message = "{count} of the records disagree with the chain; the first: {first}"

@@ -6,6 +6,7 @@ Whoever holds it may relay it; the contract accepts it once, until its deadline.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
@@ -20,6 +21,8 @@ from medledger.core.hashing import (
 from medledger.errors import InputError, MalformedAuthorisation
 
 FORMAT = "medledger-authorisation-1"
+_KEYS = {"format", "type", "message", "signature", "chainId", "contract"}
+_BITS = {"payer": 32, "pharmacy": 32}
 _TYPES: dict[str, type[PatientMessage]] = {
     kind.__name__: kind for kind in (ClaimAuthorisation, AcceptAuthorisation, DeliveryConfirmation)
 }
@@ -67,20 +70,38 @@ class Signed:
             found = parse_strict(text)
             if found["format"] != FORMAT:
                 raise MalformedAuthorisation(problem=f"is not of format {FORMAT}")
+            if set(found) != _KEYS:
+                raise MalformedAuthorisation(problem=f"has not the keys {', '.join(sorted(_KEYS))}")
+            chain_id = found["chainId"]
+            if type(chain_id) is not int or chain_id < 0:
+                raise MalformedAuthorisation(problem="has a chainId that is no whole number")
             return cls(
                 _message(_TYPES[found["type"]], found["message"]),
-                bytes.fromhex(found["signature"].removeprefix("0x")),
-                int(found["chainId"]),
-                checksum_address(bytes.fromhex(found["contract"].removeprefix("0x"))),
+                _bytes(found["signature"]),
+                chain_id,
+                checksum_address(_bytes(found["contract"], 20)),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except MalformedAuthorisation:
+            raise
+        except (KeyError, TypeError, AttributeError) as error:
             raise MalformedAuthorisation(problem=f"lacks or garbles {error}") from error
         except InputError as error:
             raise MalformedAuthorisation(problem=f"cannot be read: {error}") from error
 
 
 def _message(kind: type[PatientMessage], values: Any) -> PatientMessage:
-    names = {field.name for field in fields(kind)}
-    if set(values) != names or any(type(value) is not int for value in values.values()):
-        raise MalformedAuthorisation(problem=f"has not the whole numbers {sorted(names)}")
+    names = [field.name for field in fields(kind)]
+    if not isinstance(values, dict) or set(values) != set(names):
+        raise MalformedAuthorisation(problem=f"has not the whole numbers {', '.join(names)}")
+    for name, value in values.items():
+        # bool is an int, and eth-account takes "1" for 1: nothing but a plain integer passes.
+        if type(value) is not int or not 0 <= value < 2 ** _BITS.get(name, 64):
+            raise MalformedAuthorisation(problem=f"has a {name} that is out of range")
     return kind(**values)
+
+
+def _bytes(text: str, length: int | None = None) -> bytes:
+    """Bytes of 0x and hexadecimal digits. A contract wallet's signature has any length."""
+    if not re.fullmatch("0x(?:[0-9a-fA-F]{2})+", text) or length not in (None, len(text) // 2 - 1):
+        raise MalformedAuthorisation(problem="has a signature or contract that is not hexadecimal")
+    return bytes.fromhex(text[2:])

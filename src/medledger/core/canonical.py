@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn, TypeAlias
 
 import orjson
@@ -31,6 +31,8 @@ Json: TypeAlias = "bool | int | str | Sequence[Json] | Mapping[str, Json] | None
 
 MAX_DEPTH = 64
 MAX_BYTES = 8 * 1024 * 1024
+MAX_VALUE_BYTES = 1024 * 1024
+"""Of one sealed field: evidence with several of them can still be read back."""
 MAX_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader takes exactly (RFC 8259, section 6)."""
 
@@ -47,9 +49,12 @@ def canonical(value: Json) -> bytes:
     """
     _check(value, 0)
     try:
-        return orjson.dumps(value, option=_OPTIONS)
+        text = orjson.dumps(value, option=_OPTIONS)
     except orjson.JSONEncodeError as error:
         raise UnsealableValue(reason=str(error)) from error
+    if len(text) > MAX_VALUE_BYTES:
+        raise UnsealableValue(reason=f"the value is longer than {MAX_VALUE_BYTES} bytes")
+    return text
 
 
 def _check(value: Any, depth: int) -> None:
@@ -93,13 +98,11 @@ def parse_strict(text: str | bytes) -> Any:
             raise MalformedJson(reason=f"not UTF-8 at byte {error.start}") from error
     if text.startswith("\ufeff"):
         raise MalformedJson(reason="starts with a byte-order mark")
-    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
-        raise NotNormalForm(text_length=len(text))
     try:
         value = json.loads(
             text,
             object_pairs_hook=_unique_keys,
-            parse_float=Decimal,
+            parse_float=_decimal,
             parse_constant=_refuse_constant,
         )
     except json.JSONDecodeError as error:
@@ -109,27 +112,28 @@ def parse_strict(text: str | bytes) -> Any:
     except ValueError as error:
         # CPython refuses to convert integers of more than 4,300 digits.
         raise MalformedJson(reason="a number has too many digits") from error
-    if "\\u" in text:
-        # Escapes are the one way past the checks on the text itself.
-        _check_escaped(value, 0)
+    _check_parsed(value, 0, plain=text.isascii() and "\\u" not in text)
     return value
 
 
-def _check_escaped(value: Any, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise MalformedJson(reason=f"nested deeper than {MAX_DEPTH}")
+def _check_parsed(value: Any, depth: int, *, plain: bool) -> None:
+    """Depth, and unless the text is `plain` ASCII without escapes, every string."""
     if isinstance(value, str):
-        if any("\ud800" <= char <= "\udfff" for char in value):
-            raise MalformedJson(reason="an unpaired surrogate")
-        if not unicodedata.is_normalized("NFC", value):
-            raise NotNormalForm(text_length=len(value))
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            _check_escaped(key, depth)
-            _check_escaped(inner, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_escaped(inner, depth + 1)
+        if not plain and not value.isascii():
+            if any("\ud800" <= char <= "\udfff" for char in value):
+                raise MalformedJson(reason="an unpaired surrogate")
+            if not unicodedata.is_normalized("NFC", value):
+                raise NotNormalForm(text_length=len(value))
+    elif isinstance(value, dict | list):
+        if depth >= MAX_DEPTH:
+            raise MalformedJson(reason=f"nested deeper than {MAX_DEPTH}")
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                _check_parsed(key, depth, plain=plain)
+                _check_parsed(inner, depth + 1, plain=plain)
+        else:
+            for inner in value:
+                _check_parsed(inner, depth + 1, plain=plain)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -141,6 +145,13 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise DuplicateKey(key=key)
             seen.add(key)
     return found
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise MalformedJson(reason="a number has too large an exponent") from error
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -8,11 +8,12 @@ that needs no chain and returns the hash that the ledger must hold for the batch
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from medledger.core.canonical import parse_strict
@@ -74,7 +75,7 @@ class Evidence:
         """
         try:
             self.disclosure.verify(self.header.body)
-            _compare_header(self.header, self.fields)
+            _compare_header(self.header, self.disclosure.names, self.fields)
         except InputError as error:
             raise MalformedEvidence(problem=str(error)) from error
         index = self.number - self.head.first
@@ -85,48 +86,32 @@ class Evidence:
 
     def to_json(self) -> str:
         """The evidence file's text; `from_json` reads it back."""
-        header = self.header
-        wire = _Wire(
-            format=FORMAT,
-            kind="Invoice" if isinstance(header, InvoiceHeader) else "Prescription",
-            number=format_number(header.number),
-            header=(
-                _WireInvoiceHeader(
-                    patient=address_bytes_of(header.patient),
-                    claimable=header.claimable,
-                    currency=header.currency,
-                    on_hold=header.on_hold,
-                    body=header.body,
-                )
-                if isinstance(header, InvoiceHeader)
-                else _WirePrescriptionHeader(
-                    patient=address_bytes_of(header.patient),
-                    valid_until=header.valid_until,
-                    quantities=list(header.quantities),
-                    on_hold=header.on_hold,
-                    body=header.body,
-                )
-            ),
-            names=list(self.disclosure.names),
-            digests=list(self.disclosure.digests),
-            fields={
-                name: _WireField(salt=field.salt, value=field.value)
+        head, anchor = self.head, self.anchor
+        wire = {
+            "format": FORMAT,
+            "kind": self.kind,
+            "number": format_number(self.number),
+            "header": _header_json(self.header),
+            "names": list(self.disclosure.names),
+            "digests": [_hex(digest) for digest in self.disclosure.digests],
+            "fields": {
+                name: {"salt": _hex(field.salt), "value": field.value}
                 for name, field in self.disclosure.opened.items()
             },
-            head=_WireHead(
-                first=format_number(self.head.first),
-                count=self.head.count,
-                segment=self.head.segment,
-                issued_at=self.head.issued_at,
-            ),
-            path=list(self.path),
-            anchor=_WireAnchor(
-                chain_id=self.anchor.chain_id,
-                ledger=address_bytes_of(self.anchor.ledger),
-                transaction=self.anchor.transaction,
-            ),
-        )
-        return json.dumps(wire.model_dump(by_alias=True), ensure_ascii=False, indent=2) + "\n"
+            "head": {
+                "first": format_number(head.first),
+                "count": head.count,
+                "segment": head.segment,
+                "issuedAt": head.issued_at,
+            },
+            "path": [_hex(node) for node in self.path],
+            "anchor": {
+                "chainId": anchor.chain_id,
+                "ledger": anchor.ledger.lower(),
+                "transaction": _hex(anchor.transaction),
+            },
+        }
+        return json.dumps(wire, ensure_ascii=False, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Evidence:
@@ -135,14 +120,13 @@ class Evidence:
             wire = _Wire.model_validate(parse_strict(text))
             number = parse_number(wire.number)
             first = parse_number(wire.head.first)
+            header = _header(wire, number)
         except InputError as error:
             raise MalformedEvidence(problem=str(error)) from error
         except ValidationError as error:
-            first_error = error.errors()[0]
-            where = ".".join(str(part) for part in first_error["loc"])
-            raise MalformedEvidence(problem=f"{where}: {first_error['msg']}") from error
+            raise MalformedEvidence(problem=_problem(error)) from error
         return cls(
-            header=_header(wire, number),
+            header=header,
             disclosure=Disclosure(
                 names=tuple(wire.names),
                 digests=tuple(wire.digests),
@@ -170,49 +154,51 @@ def evidence_of(
     return Evidence(sealed.header, sealed.disclose(only), head, path, anchor)
 
 
-def address_bytes_of(address: str) -> bytes:
-    return bytes.fromhex(address[2:])
-
-
-def _compare_header(header: Header, fields: Mapping[str, Any]) -> None:
+def _compare_header(header: Header, names: Sequence[str], fields: Mapping[str, Any]) -> None:
     """A header whose values are not the document's own would let a contract act on false ones."""
     code, serial = format_number(header.number).split("-")
+    expected: dict[str, Any]
     if isinstance(header, InvoiceHeader):
-        expected = {
-            "EInvoiceCode": code,
-            "EInvoiceNumber": serial,
-            "ownPayAmount": header.claimable,
-        }
+        expected = {"EInvoiceCode": code, "EInvoiceNumber": serial, "CurrencyType": None}
         if "CurrencyType" in fields and currency_numeric(fields["CurrencyType"]) != header.currency:
             raise HeaderMismatch(field="CurrencyType")
-        if "relatedInvoiceNumber" in fields:
-            expected["ownPayAmount"] = fields.get("ownPayAmount")
-            if header.claimable != 0:
-                raise HeaderMismatch(field="relatedInvoiceNumber")
+        if "relatedInvoiceNumber" not in names:
+            expected["ownPayAmount"] = header.claimable
+        elif header.claimable != 0:
+            raise HeaderMismatch(field="relatedInvoiceNumber")
     else:
-        expected = {"hiRxno": code + serial, "valiEndTime": header.valid_until}
-        if "rxDetail" in fields:
-            lines = fields["rxDetail"]
-            if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
-                raise HeaderMismatch(field="rxDetail")
-            if tuple(line.get("quantity") for line in lines) != header.quantities:
-                raise HeaderMismatch(field="rxDetail")
+        expected = {"hiRxno": code + serial, "valiEndTime": header.valid_until, "rxDetail": None}
+        if "rxDetail" in fields and _quantities(fields["rxDetail"]) != list(header.quantities):
+            raise HeaderMismatch(field="rxDetail")
     for name, value in expected.items():
-        if name in fields and fields[name] != value:
+        # Whoever never sealed a field could not be held to it.
+        if name not in names:
+            raise HeaderMismatch(field=name)
+        # A type is compared too: in Python, true equals 1.
+        if (
+            value is not None
+            and name in fields
+            and (type(fields[name]), fields[name]) != (type(value), value)
+        ):
             raise HeaderMismatch(field=name)
 
 
-def _bytes_from_hex(value: object) -> object:
-    if not isinstance(value, str) or not value.startswith("0x"):
-        raise ValueError("expected 0x and hexadecimal digits")
+def _quantities(lines: Any) -> list[Any]:
+    """The quantities of prescription lines; none where they are not lines with whole numbers."""
+    if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
+        return []
+    found = [line.get("quantity") for line in lines]
+    return found if all(type(quantity) is int for quantity in found) else []
+
+
+def _bytes_from_hex(value: object) -> bytes:
+    # One value, one spelling: `bytes.fromhex` alone would take spaces and capitals.
+    if not isinstance(value, str) or not re.fullmatch("0x(?:[0-9a-f]{2})*", value):
+        raise ValueError("expected 0x and lower-case hexadecimal digits")
     return bytes.fromhex(value[2:])
 
 
-_Hex = Annotated[
-    bytes,
-    BeforeValidator(lambda v: v if isinstance(v, bytes) else _bytes_from_hex(v)),
-    PlainSerializer(lambda v: "0x" + v.hex()),
-]
+_Hex = Annotated[bytes, BeforeValidator(_bytes_from_hex)]
 _Hex32 = Annotated[_Hex, Field(min_length=32, max_length=32)]
 _Hex20 = Annotated[_Hex, Field(min_length=20, max_length=20)]
 
@@ -222,7 +208,12 @@ def _uint(bits: int) -> Any:
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    # Inputs stay out of pydantic's messages: they are patient data and salts.
+    model_config = ConfigDict(
+        extra="forbid",
+        alias_generator=to_camel,
+        hide_input_in_errors=True,
+    )
 
 
 class _WireInvoiceHeader(_Model):
@@ -263,7 +254,7 @@ class _Wire(_Model):
     format: Literal["medledger-evidence-1"]
     kind: Literal["Invoice", "Prescription"]
     number: str
-    header: _WireInvoiceHeader | _WirePrescriptionHeader
+    header: dict[str, Any]
     names: Annotated[list[str], Field(max_length=256)]
     digests: Annotated[list[_Hex32], Field(max_length=256)]
     fields: dict[str, _WireField]
@@ -272,24 +263,47 @@ class _Wire(_Model):
     anchor: _WireAnchor
 
 
+def _problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ["header"] if error.title.endswith("Header") else []
+    return f"{'.'.join([*place, *map(str, first['loc'])])}: {first['msg']}"
+
+
 def _header(wire: _Wire, number: int) -> Header:
-    header = wire.header
-    if wire.kind == "Invoice" and isinstance(header, _WireInvoiceHeader):
+    if wire.kind == "Invoice":
+        bill = _WireInvoiceHeader.model_validate(wire.header)
         return InvoiceHeader(
             number=number,
-            patient=checksum_address(header.patient),
-            claimable=header.claimable,
-            currency=header.currency,
-            on_hold=header.on_hold,
-            body=header.body,
+            patient=checksum_address(bill.patient),
+            claimable=bill.claimable,
+            currency=bill.currency,
+            on_hold=bill.on_hold,
+            body=bill.body,
         )
-    if wire.kind == "Prescription" and isinstance(header, _WirePrescriptionHeader):
-        return PrescriptionHeader(
-            number=number,
-            patient=checksum_address(header.patient),
-            valid_until=header.valid_until,
-            quantities=tuple(header.quantities),
-            on_hold=header.on_hold,
-            body=header.body,
-        )
-    raise MalformedEvidence(problem=f"header: is not that of kind {wire.kind}")
+    order = _WirePrescriptionHeader.model_validate(wire.header)
+    return PrescriptionHeader(
+        number=number,
+        patient=checksum_address(order.patient),
+        valid_until=order.valid_until,
+        quantities=tuple(order.quantities),
+        on_hold=order.on_hold,
+        body=order.body,
+    )
+
+
+def _header_json(header: Header) -> dict[str, Any]:
+    """The header as in the file; its number stands beside it."""
+    if isinstance(header, InvoiceHeader):
+        special: dict[str, Any] = {"claimable": header.claimable, "currency": header.currency}
+    else:
+        special = {"validUntil": header.valid_until, "quantities": list(header.quantities)}
+    return {
+        "patient": header.patient.lower(),
+        **special,
+        "onHold": header.on_hold,
+        "body": _hex(header.body),
+    }
+
+
+def _hex(value: bytes) -> str:
+    return "0x" + value.hex()

@@ -43,7 +43,7 @@ def format_number(number: int) -> str:
 
 def parse_number(text: str) -> DocumentNumber:
     """The number of `46060126-0000000017` or of 18 digits; raises `BadNumber`."""
-    match = re.fullmatch(r"([0-9]{8})-?([0-9]{10})", text.strip())
+    match = re.fullmatch("([0-9]{8})-?([0-9]{10})", text)
     if match is None:
         raise BadNumber(text=text[:40])
     return document_number(int(match[1]), int(match[2]))

@@ -37,7 +37,9 @@ class PatientKey:
 
     @classmethod
     def from_seed(cls, seed: bytes) -> PatientKey:
-        """The key of a BIP-32 seed (16 to 64 secret bytes)."""
+        """The key of a BIP-32 seed (16 to 64 secret bytes); raises `BadPatientKey`."""
+        if not 16 <= len(seed) <= 64:
+            raise BadPatientKey(problem=f"seed has {len(seed)} bytes, not 16 to 64")
         return cls(BIP32.from_seed(seed))
 
     @classmethod
@@ -77,7 +79,13 @@ def one_time_address(patient_key: str, kind: str, number: int) -> ChecksumAddres
     is returned in EIP-55 form. Raises `BadPatientKey`.
     """
     if re.fullmatch("0x[0-9a-fA-F]{40}", patient_key):
-        return checksum_address(bytes.fromhex(patient_key[2:]))
+        address = checksum_address(bytes.fromhex(patient_key[2:]))
+        digits = patient_key[2:]
+        if digits not in (address[2:], digits.lower(), digits.upper()):
+            raise BadPatientKey(problem="is an address with a wrong EIP-55 checksum")
+        if not int(patient_key, 16):
+            raise BadPatientKey(problem="is the zero address")
+        return address
     path = _path(kind, number)
     chaincode, point = _branch(patient_key, *path[:-1])
     leaf = BIP32(chaincode, pubkey=point, depth=2, index=path[-2], fingerprint=bytes(4))

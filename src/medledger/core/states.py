@@ -15,7 +15,14 @@ class Kind(IntFlag):
     SUPERVISOR = 16
 
 
-class Hold(IntEnum):
+class _Named(IntEnum):
+    """An enumeration that reads as words: `in transit`, not 4."""
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", " ")
+
+
+class Hold(_Named):
     """What the issuer has said of a document's use since issue."""
 
     AS_ISSUED = 0
@@ -23,7 +30,7 @@ class Hold(IntEnum):
     RELEASED = 2
 
 
-class Standing(IntEnum):
+class Standing(_Named):
     """What a bill is, apart from holds and claims."""
 
     REGULAR = 0
@@ -31,7 +38,7 @@ class Standing(IntEnum):
     RED_LETTER = 2
 
 
-class Status(IntEnum):
+class Status(_Named):
     """Where a payer stands with a bill. An expired lock still says `LOCKED`."""
 
     NONE = 0
@@ -40,7 +47,7 @@ class Status(IntEnum):
     RELEASED = 3
 
 
-class State(IntEnum):
+class State(_Named):
     """Where a prescription is."""
 
     NOT_OPENED = 0

@@ -4,6 +4,7 @@ Any number of leaves; a tree of n leaves splits at the largest power of two belo
 inclusion path proves one leaf at one index of one size, so a document number, which fixes
 the index, can mean one leaf only.
 
+>>> from medledger.core.hashing import leaf_hash
 >>> tree = Tree([leaf_hash(bytes([i]) * 32) for i in range(5)])
 >>> verify_inclusion(tree.leaf(4), 4, 5, tree.path(4), tree.root)
 >>> len(tree.path(0)), len(tree.path(4))

@@ -1,0 +1,208 @@
+"""The hashes that contracts check too: against eth-account, and kept apart from each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from eth_account.messages import encode_typed_data
+from eth_utils import keccak, to_checksum_address
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.core.samples import hashes
+from tests.vectors.make_vectors import HEADER_TYPES, MESSAGE_TYPES, domain
+
+from medledger.core import hashing
+from medledger.core.hashing import (
+    AcceptAuthorisation,
+    ClaimAuthorisation,
+    DeliveryConfirmation,
+    InvoiceHeader,
+    PatientMessage,
+    PrescriptionHeader,
+    TreeHead,
+    checksum_address,
+    domain_separator,
+    keccak256,
+    leaf_hash,
+    name_hash,
+    node_hash,
+    signing_digest,
+    word,
+)
+
+
+def uint(bits: int) -> st.SearchStrategy[int]:
+    return st.integers(min_value=0, max_value=2**bits - 1)
+
+
+addresses = st.binary(min_size=20, max_size=20).map(to_checksum_address)
+invoice_headers = st.builds(
+    InvoiceHeader, uint(64), addresses, uint(64), uint(16), st.booleans(), hashes
+)
+prescription_headers = st.builds(
+    PrescriptionHeader,
+    uint(64),
+    addresses,
+    uint(40),
+    st.lists(uint(24), max_size=5).map(tuple),
+    st.booleans(),
+    hashes,
+)
+messages = st.one_of(
+    st.builds(ClaimAuthorisation, uint(64), uint(32), uint(64), uint(32), uint(64)),
+    st.builds(AcceptAuthorisation, uint(64), uint(32), uint(16), uint(64)),
+    st.builds(DeliveryConfirmation, uint(64), uint(16), uint(64)),
+)
+tree_heads = st.builds(TreeHead, uint(64), uint(32), uint(32), uint(64))
+
+
+def message_values(message: PatientMessage) -> dict[str, Any]:
+    return {name: getattr(message, name) for name in message.__dataclass_fields__}
+
+
+@given(st.binary())
+def test_keccak256__any_bytes__is_the_other_librarys(data: bytes) -> None:
+    assert keccak256(data) == keccak(data)
+
+
+def test_keccak256__nothing__is_ethereums_empty_hash_and_not_sha3s() -> None:
+    expected = "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
+
+    assert keccak256(b"").hex() == expected
+
+
+@given(invoice_headers | prescription_headers)
+def test_struct_hash__any_header__is_eip_712(header: InvoiceHeader | PrescriptionHeader) -> None:
+    types = HEADER_TYPES[header.kind]
+    names = [member["name"] for member in next(iter(types.values()))]
+    values = dict(zip(names, header.as_abi(), strict=True))
+    values = {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
+
+    found = header.struct_hash()
+
+    assert found == encode_typed_data(domain(1, "0x" + "11" * 20), types, values).body
+
+
+@given(messages, uint(256), addresses)
+def test_signing_digest__any_message_and_domain__is_eip_712(
+    message: PatientMessage, chain_id: int, contract: str
+) -> None:
+    name = type(message).__name__
+    typed = encode_typed_data(
+        domain(chain_id, contract), {name: MESSAGE_TYPES[name]}, message_values(message)
+    )
+
+    found = signing_digest(message, chain_id, contract)
+
+    assert domain_separator(chain_id, contract) == typed.header
+    assert message.struct_hash() == typed.body
+    assert found == keccak(b"\x19\x01" + typed.header + typed.body)
+
+
+@given(messages, st.data())
+def test_signing_digest__one_value_changed__another_digest(
+    message: PatientMessage, data: st.DataObject
+) -> None:
+    contract = "0x" + "11" * 20
+    digest = signing_digest(message, 1, contract)
+    name = data.draw(st.sampled_from(sorted(message.__dataclass_fields__)))
+
+    changed = replace(message, **{name: getattr(message, name) ^ 1})
+
+    assert signing_digest(changed, 1, contract) != digest
+    assert signing_digest(message, 2, contract) != digest
+    assert signing_digest(message, 1, "0x" + "11" * 19 + "12") != digest
+
+
+def test_signing_digest__messages_with_the_same_values__another_digest_for_each_type() -> None:
+    contract = "0x" + "11" * 20
+    same = [AcceptAuthorisation(1, 2, 3, 4), DeliveryConfirmation(1, 2, 3)]
+    same.append(ClaimAuthorisation(1, 2, 3, 4, 5))
+
+    digests = {signing_digest(message, 1, contract) for message in same}
+
+    assert len(digests) == 3
+
+
+@given(tree_heads, hashes, st.data())
+def test_head_hash__one_value_changed__another_hash(
+    head: TreeHead, root: bytes, data: st.DataObject
+) -> None:
+    name = data.draw(st.sampled_from(["first", "count", "segment", "issued_at"]))
+
+    changed = replace(head, **{name: getattr(head, name) ^ 1})
+
+    assert changed.hash(root) != head.hash(root)
+    assert head.hash(keccak256(root)) != head.hash(root)
+
+
+@given(tree_heads, hashes)
+def test_head_hash__any_head__is_57_packed_bytes(head: TreeHead, root: bytes) -> None:
+    packed = b"\x02" + root
+    for value, size in zip(head.as_abi(), (8, 4, 4, 8), strict=True):
+        packed += value.to_bytes(size, "big")
+
+    assert len(packed) == 57
+    assert head.hash(root) == keccak(packed)
+
+
+@given(hashes, hashes)
+def test_leaf_and_node__same_bytes__are_kept_apart_by_their_prefix(
+    left: bytes, right: bytes
+) -> None:
+    assert leaf_hash(left) == keccak(b"\x00" + left)
+    assert node_hash(left, right) == keccak(b"\x01" + left + right)
+    assert leaf_hash(left + right) != node_hash(left, right)
+    assert (node_hash(left, right) == node_hash(right, left)) == (left == right)
+
+
+def test_prefixes__of_the_five_kinds_of_hash__all_differ() -> None:
+    from medledger.core.sealing import BODY_PREFIX, FIELD_PREFIX
+
+    prefixes = {
+        hashing.LEAF_PREFIX,
+        hashing.NODE_PREFIX,
+        hashing.HEAD_PREFIX,
+        FIELD_PREFIX,
+        BODY_PREFIX,
+    }
+
+    assert prefixes == {b"\x00", b"\x01", b"\x02", b"\x03", b"\x04"}
+
+
+@pytest.mark.parametrize("value", [-1, 2**256])
+def test_word__a_value_without_a_word__overflow(value: int) -> None:
+    with pytest.raises(OverflowError):
+        word(value)
+
+
+@given(st.text())
+def test_name_hash__any_name__is_keccak_of_its_utf_8(name: str) -> None:
+    assert name_hash(name) == keccak(text=name)
+
+
+def test_checksum_address__eip_55s_example__is_its_text() -> None:
+    raw = bytes.fromhex("5aaeb6053f3e94c9b9a09f33669435e7ef1beaed")
+
+    assert checksum_address(raw) == "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+
+
+@pytest.mark.parametrize(
+    ("constant", "name"),
+    [
+        ("INVOICE_HEADER_TYPE", "InvoiceHeader"),
+        ("PRESCRIPTION_HEADER_TYPE", "PrescriptionHeader"),
+        ("CLAIM_AUTHORISATION_TYPE", "ClaimAuthorisation"),
+        ("ACCEPT_AUTHORISATION_TYPE", "AcceptAuthorisation"),
+        ("DELIVERY_CONFIRMATION_TYPE", "DeliveryConfirmation"),
+    ],
+)
+def test_type_strings__each__is_what_the_vectors_were_made_with(constant: str, name: str) -> None:
+    types = {key: value for kinds in HEADER_TYPES.values() for key, value in kinds.items()}
+    members = (types | MESSAGE_TYPES)[name]
+
+    text = ",".join(f"{member['type']} {member['name']}" for member in members)
+
+    assert getattr(hashing, constant) == f"{name}({text})"

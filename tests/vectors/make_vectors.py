@@ -1,0 +1,714 @@
+"""The shared vectors and the bad evidence, made without medledger.
+
+`hashing.json` holds what Python and Solidity must both compute; `evidence/` holds good evidence
+and one file for each forgery. Each value comes from another source than the code under test:
+EIP-712 from eth-account, the tree from RFC 9162's recursive definition, canonical JSON from
+rfc8785, keccak-256 from eth-utils, BIP-32 from eth-account. Rerun after a change of format:
+
+    python tests/vectors/make_vectors.py
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import unicodedata
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import rfc8785
+from eth_account import Account
+from eth_account.hdaccount.deterministic import HDPath
+from eth_account.messages import encode_typed_data
+from eth_utils import keccak
+
+HERE = Path(__file__).parent
+
+SEED = bytes(range(16))
+"""The seed of BIP-32's first test vector: public, so never a real patient's."""
+PATIENT_KEY = (
+    "xpub661MyMwAqRbcFtXgS5sYJABqqG9YLmC4Q1Rdap9gSE8NqtwybGhePY2gZ29ESFjqJoCu1Rupje8YtGqsefD265TMg"
+    "7usUDFdp6W1EGMcet8"
+)
+BRANCHES = {"Invoice": 0, "Prescription": 1}
+
+CHAIN_ID = 31337
+INVOICES = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+PRESCRIPTIONS = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
+CLAIMS = "0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0"
+TRANSACTION = keccak(text="transaction")
+
+INVOICE_NUMBER = 460601260000000017
+RED_LETTER_NUMBER = 460601260000000018
+PRESCRIPTION_NUMBER = 469901260000000005
+
+HEADER_TYPES = {
+    "Invoice": {
+        "InvoiceHeader": [
+            {"name": "number", "type": "uint64"},
+            {"name": "patient", "type": "address"},
+            {"name": "claimable", "type": "uint64"},
+            {"name": "currency", "type": "uint16"},
+            {"name": "onHold", "type": "bool"},
+            {"name": "body", "type": "bytes32"},
+        ]
+    },
+    "Prescription": {
+        "PrescriptionHeader": [
+            {"name": "number", "type": "uint64"},
+            {"name": "patient", "type": "address"},
+            {"name": "validUntil", "type": "uint40"},
+            {"name": "quantities", "type": "uint24[]"},
+            {"name": "onHold", "type": "bool"},
+            {"name": "body", "type": "bytes32"},
+        ]
+    },
+}
+
+MESSAGE_TYPES = {
+    "ClaimAuthorisation": [
+        {"name": "number", "type": "uint64"},
+        {"name": "payer", "type": "uint32"},
+        {"name": "amount", "type": "uint64"},
+        {"name": "sequence", "type": "uint32"},
+        {"name": "deadline", "type": "uint64"},
+    ],
+    "AcceptAuthorisation": [
+        {"name": "number", "type": "uint64"},
+        {"name": "pharmacy", "type": "uint32"},
+        {"name": "sequence", "type": "uint16"},
+        {"name": "deadline", "type": "uint64"},
+    ],
+    "DeliveryConfirmation": [
+        {"name": "number", "type": "uint64"},
+        {"name": "sequence", "type": "uint16"},
+        {"name": "deadline", "type": "uint64"},
+    ],
+}
+
+WIDE = {
+    "number",
+    "claimable",
+    "validUntil",
+    "amount",
+    "deadline",
+    "first",
+    "issuedAt",
+    "chainId",
+}
+"""Integers of more than 32 bits, written as text so that every JSON reader takes them exactly."""
+
+INVOICE_FIELDS: dict[str, Any] = {
+    "EInvoiceName": "医疗门诊收费票据",
+    "EInvoiceCode": "46060126",
+    "EInvoiceNumber": "0000000017",
+    "SupervisorAreaCode": "469023",
+    "TotalAmount": 12600,
+    "IssueDate": "20260105",
+    "IssueTime": "09:30:00",
+    "InvoicingParty": {"code": "12469023", "name": "澄迈县人民医院", "type": 2},
+    "PayerParty": {"code": "469*************3X", "name": "测试患者", "type": 1},
+    "BizCode": "visit-2026-000017",
+    "CurrencyType": "CNY",
+    "Remark": "复诊 café",
+    "gender": "女",
+    "medicalType": "门诊",
+    "medicalDate": "20260105",
+    "fundPayAmount": 8100,
+    "otherPayAmount": 500,
+    "accountPayAmount": 1500,
+    "ownPayAmount": 2500,
+    "Item": [
+        {
+            "code": "0101",
+            "name": "西药费",
+            "amount": 9600,
+            "quantity": "1.5",
+            "unit": "盒",
+        },
+        {"code": "0105", "name": "化验费", "amount": 3000, "quantity": "1"},
+    ],
+}
+
+RED_LETTER_FIELDS: dict[str, Any] = INVOICE_FIELDS | {
+    "EInvoiceNumber": "0000000018",
+    "BizCode": "reversal-of-visit-2026-000017",
+    "relatedInvoiceCode": "46060126",
+    "relatedInvoiceNumber": "0000000017",
+}
+
+PRESCRIPTION_FIELDS: dict[str, Any] = {
+    "hiRxno": "469901260000000005",
+    "authoredOn": "2026-01-05T09:30:00+08:00",
+    "valiEndTime": 1767835800,
+    "prescriber": {"code": "D460000001", "name": "测试医师", "type": 1},
+    "patient": {"code": "469*************3X", "name": "测试患者", "type": 1},
+    "businessKey": "rx-2026-000005",
+    "encounter": "visit-2026-000017",
+    "reason": "J06.9",
+    "rxDetail": [
+        {
+            "code": "XA01",
+            "name": "阿莫西林胶囊",
+            "quantity": 24,
+            "unit": "粒",
+            "instruction": "tid",
+        },
+        {"code": "XA02", "name": "布洛芬缓释胶囊", "quantity": 10, "unit": "粒"},
+        {"code": "XA03", "name": "氯雷他定片", "quantity": 6, "unit": "片"},
+    ],
+}
+
+
+def word(value: int) -> bytes:
+    return value.to_bytes(32, "big")
+
+
+def hexed(value: bytes) -> str:
+    return "0x" + value.hex()
+
+
+def wire(values: dict[str, Any]) -> dict[str, Any]:
+    """ABI values as JSON: bytes as hexadecimal, wide integers as decimal text."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, bytes):
+            found[name] = hexed(value)
+        else:
+            found[name] = str(value) if name in WIDE else value
+    return found
+
+
+# Headers and messages: EIP-712 by eth-account
+
+
+def domain(chain_id: int, contract: str) -> dict[str, Any]:
+    return {
+        "name": "medledger",
+        "version": "1",
+        "chainId": chain_id,
+        "verifyingContract": contract,
+    }
+
+
+def struct_hash(kind: str, header: dict[str, Any]) -> bytes:
+    return encode_typed_data(domain(CHAIN_ID, INVOICES), HEADER_TYPES[kind], header).body
+
+
+def leaf(kind: str, header: dict[str, Any]) -> bytes:
+    return keccak(b"\x00" + struct_hash(kind, header))
+
+
+def header_vectors() -> list[dict[str, Any]]:
+    some = keccak(text="patient")[12:]
+    patient, last = Account.from_key(word(1)).address, "0x" + "fF" * 20
+    body, ones = keccak(text="body"), b"\xff" * 32
+    invoices = {
+        "ordinary": (INVOICE_NUMBER, patient, 2500, 156, False, body),
+        "born held": (INVOICE_NUMBER, patient, 2500, 156, True, body),
+        "red letter": (RED_LETTER_NUMBER, patient, 0, 156, False, body),
+        "smallest": (0, "0x" + "00" * 20, 0, 0, False, bytes(32)),
+        "largest": (2**64 - 1, last, 2**64 - 1, 2**16 - 1, True, ones),
+        "leading zeros": (1, "0x" + "00" * 19 + "01", 1, 1, False, word(1)),
+        "last amount JSON takes": (10**18 - 1, hexed(some), 2**53 - 1, 978, False, body),
+    }
+    prescriptions = {
+        "one line": (PRESCRIPTION_NUMBER, patient, 1767835800, [24], False, body),
+        "five lines": (PRESCRIPTION_NUMBER, patient, 1767835800, [1, 2, 3, 4, 5], False, body),
+        "five lines, born held": (PRESCRIPTION_NUMBER, patient, 1767835800, [5] * 5, True, body),
+        "smallest": (0, "0x" + "00" * 20, 0, [0], False, bytes(32)),
+        "no line": (1, patient, 1, [], False, body),
+        "largest": (2**64 - 1, last, 2**40 - 1, [2**24 - 1] * 5, True, ones),
+        "largest line first": (1, patient, 1, [2**24 - 1, 1], False, body),
+        "largest line last": (1, patient, 1, [1, 2**24 - 1], False, body),
+    }
+    found = []
+    for kind, headers in (("Invoice", invoices), ("Prescription", prescriptions)):
+        names = [member["name"] for member in next(iter(HEADER_TYPES[kind].values()))]
+        for title, values in headers.items():
+            header = dict(zip(names, values, strict=True))
+            found.append(
+                {
+                    "title": title,
+                    "kind": kind,
+                    "header": wire(header),
+                    "structHash": hexed(struct_hash(kind, header)),
+                    "leaf": hexed(leaf(kind, header)),
+                }
+            )
+    return found
+
+
+def one_time_key(kind: str, number: int) -> bytes:
+    path = f"m/{BRANCHES[kind]}/{number >> 31}/{number & 0x7FFFFFFF}"
+    return HDPath(path).derive(SEED)
+
+
+def patient_of(kind: str, number: int) -> str:
+    return Account.from_key(one_time_key(kind, number)).address
+
+
+def message_vectors() -> list[dict[str, Any]]:
+    cases: list[tuple[str, tuple[int, ...], str, int, str]] = [
+        ("ClaimAuthorisation", (INVOICE_NUMBER, 4, 2500, 0, 1767922200), "Invoice", 1, CLAIMS),
+        (
+            "ClaimAuthorisation",
+            (INVOICE_NUMBER, 4, 2500, 1, 1767922200),
+            "Invoice",
+            CHAIN_ID,
+            CLAIMS,
+        ),
+        (
+            "ClaimAuthorisation",
+            (10**18 - 1, 2**32 - 1, 2**64 - 1, 2**32 - 1, 2**64 - 1),
+            "Invoice",
+            2**64 - 1,
+            "0x" + "fF" * 20,
+        ),
+        ("ClaimAuthorisation", (10**10, 0, 0, 0, 0), "Invoice", CHAIN_ID, CLAIMS),
+        (
+            "AcceptAuthorisation",
+            (PRESCRIPTION_NUMBER, 2, 0, 1767835800),
+            "Prescription",
+            CHAIN_ID,
+            PRESCRIPTIONS,
+        ),
+        (
+            "AcceptAuthorisation",
+            (10**18 - 1, 2**32 - 1, 2**16 - 1, 2**64 - 1),
+            "Prescription",
+            CHAIN_ID,
+            PRESCRIPTIONS,
+        ),
+        (
+            "DeliveryConfirmation",
+            (PRESCRIPTION_NUMBER, 0, 1767922200),
+            "Prescription",
+            CHAIN_ID,
+            PRESCRIPTIONS,
+        ),
+        (
+            "DeliveryConfirmation",
+            (10**18 - 1, 2**16 - 1, 2**64 - 1),
+            "Prescription",
+            2**64 - 1,
+            "0x" + "fF" * 20,
+        ),
+    ]
+    found = []
+    for name, values, kind, chain_id, contract in cases:
+        members = MESSAGE_TYPES[name]
+        message = dict(zip((member["name"] for member in members), values, strict=True))
+        typed = encode_typed_data(domain(chain_id, contract), {name: members}, message)
+        key = one_time_key(kind, message["number"])
+        found.append(
+            {
+                "type": name,
+                "message": wire(message),
+                "kind": kind,
+                "chainId": str(chain_id),
+                "contract": contract,
+                "domainSeparator": hexed(typed.header),
+                "structHash": hexed(typed.body),
+                "digest": hexed(keccak(b"\x19\x01" + typed.header + typed.body)),
+                "signer": Account.from_key(key).address,
+                "signature": hexed(Account.sign_message(typed, key).signature),
+            }
+        )
+    return found
+
+
+# The tree: RFC 9162, sections 2.1.1 and 2.1.3.1, over leaf hashes
+
+
+def largest_power_of_two_below(count: int) -> int:
+    power = 1
+    while power * 2 < count:
+        power *= 2
+    return power
+
+
+def tree_hash(leaves: list[bytes]) -> bytes:
+    """MTH of section 2.1.1."""
+    if len(leaves) == 1:
+        return leaves[0]
+    k = largest_power_of_two_below(len(leaves))
+    return keccak(b"\x01" + tree_hash(leaves[:k]) + tree_hash(leaves[k:]))
+
+
+def tree_path(index: int, leaves: list[bytes]) -> list[bytes]:
+    """PATH of section 2.1.3.1."""
+    if len(leaves) == 1:
+        return []
+    k = largest_power_of_two_below(len(leaves))
+    if index < k:
+        return [*tree_path(index, leaves[:k]), tree_hash(leaves[k:])]
+    return [*tree_path(index - k, leaves[k:]), tree_hash(leaves[:k])]
+
+
+def numbered_leaves(count: int) -> list[bytes]:
+    return [keccak(word(index)) for index in range(count)]
+
+
+def tree_vectors() -> list[dict[str, Any]]:
+    found = []
+    for count in [*range(1, 10), 16, 17, 100]:
+        leaves = numbered_leaves(count)
+        some = {0, 1, 2, count // 2, count - 2, count - 1}
+        indices = range(count) if count < 10 else sorted(some)
+        found.append(
+            {
+                "count": count,
+                "root": hexed(tree_hash(leaves)),
+                "paths": [
+                    {"index": index, "path": [hexed(node) for node in tree_path(index, leaves)]}
+                    for index in indices
+                ],
+            }
+        )
+    return found
+
+
+def head_hash(head: dict[str, int], root: bytes) -> bytes:
+    widths = {"first": 8, "count": 4, "segment": 4, "issuedAt": 8}
+    packed = b"".join(head[name].to_bytes(width, "big") for name, width in widths.items())
+    return keccak(b"\x02" + root + packed)
+
+
+def head_vectors() -> list[dict[str, Any]]:
+    heads = [
+        (tree_hash(numbered_leaves(1)), INVOICE_NUMBER, 1, 1, 1767576600),
+        (tree_hash(numbered_leaves(100)), INVOICE_NUMBER, 100, 7, 1767576600),
+        (bytes(32), 0, 0, 0, 0),
+        (b"\xff" * 32, 2**64 - 1, 2**32 - 1, 2**32 - 1, 2**64 - 1),
+        (bytes(32), 0, 1, 0, 0),
+        (bytes(32), 0, 0, 1, 0),
+    ]
+    found = []
+    for root, *values in heads:
+        head = dict(zip(("first", "count", "segment", "issuedAt"), values, strict=True))
+        found.append({"root": hexed(root), **wire(head), "hash": hexed(head_hash(head, root))})
+    return found
+
+
+# Sealed documents: rfc8785 and the three lines of the format
+
+
+def salt_of(secret: bytes, name: str) -> bytes:
+    return keccak(secret + b"salt:" + name.encode())
+
+
+def field_digest(salt: bytes, name: str, value: Any) -> bytes:
+    return keccak(b"\x03" + salt + rfc8785.dumps([name, value]))
+
+
+def body_hash(names: list[str], digests: list[bytes]) -> bytes:
+    return keccak(b"\x04" + keccak(rfc8785.dumps(names)) + b"".join(digests))
+
+
+def sealed_document(
+    kind: str, number: int, fields: dict[str, Any], header: dict[str, Any]
+) -> dict[str, Any]:
+    """All that sealing computes. `header` holds what comes between patient and body."""
+    secret = keccak(text=f"secret of {number}")
+    check_code = base64.b32encode(keccak(secret + b"check code"))[:6].decode()
+    check_name = "RandomNumber" if kind == "Invoice" else "rxTraceCode"
+    fields = fields | {check_name: check_code}
+    names = sorted(fields)
+    salts = {name: salt_of(secret, name) for name in names}
+    digests = [field_digest(salts[name], name, fields[name]) for name in names]
+    whole = {
+        "number": number,
+        "patient": patient_of(kind, number),
+        **header,
+        "body": body_hash(names, digests),
+    }
+    return {
+        "kind": kind,
+        "number": number,
+        "secret": secret,
+        "check_code": check_code,
+        "fields": fields,
+        "names": names,
+        "salts": salts,
+        "digests": digests,
+        "header": whole,
+    }
+
+
+def sealed_invoice() -> dict[str, Any]:
+    header = {"claimable": 2500, "currency": 156, "onHold": False}
+    return sealed_document("Invoice", INVOICE_NUMBER, INVOICE_FIELDS, header)
+
+
+def sealed_red_letter() -> dict[str, Any]:
+    header = {"claimable": 0, "currency": 156, "onHold": False}
+    return sealed_document("Invoice", RED_LETTER_NUMBER, RED_LETTER_FIELDS, header)
+
+
+def sealed_prescription() -> dict[str, Any]:
+    header = {
+        "validUntil": PRESCRIPTION_FIELDS["valiEndTime"],
+        "quantities": [24, 10, 6],
+        "onHold": True,
+    }
+    return sealed_document("Prescription", PRESCRIPTION_NUMBER, PRESCRIPTION_FIELDS, header)
+
+
+def document_vectors() -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": document["kind"],
+            "number": str(document["number"]),
+            "secret": hexed(document["secret"]),
+            "patientKey": PATIENT_KEY,
+            "checkCode": document["check_code"],
+            "fields": {name: document["fields"][name] for name in document["names"]},
+            "salts": [hexed(document["salts"][name]) for name in document["names"]],
+            "digests": [hexed(digest) for digest in document["digests"]],
+            "header": wire(document["header"]),
+            "structHash": hexed(struct_hash(document["kind"], document["header"])),
+            "leaf": hexed(leaf(document["kind"], document["header"])),
+        }
+        for document in (sealed_invoice(), sealed_red_letter(), sealed_prescription())
+    ]
+
+
+# Evidence
+
+
+def issued(
+    document: dict[str, Any], index: int, count: int, only: list[str] | None = None
+) -> tuple[dict[str, Any], bytes]:
+    """The evidence file's object of a document in a batch, and the head hash on the ledger."""
+    kind, header = document["kind"], document["header"]
+    leaves = numbered_leaves(count)
+    leaves[index] = leaf(kind, header)
+    head = {
+        "first": document["number"] - index,
+        "count": count,
+        "segment": 7,
+        "issuedAt": 1767576600,
+    }
+    inner = {name: value for name, value in header.items() if name != "number"}
+    evidence = {
+        "format": "medledger-evidence-1",
+        "kind": kind,
+        "number": printed(header["number"]),
+        "header": {
+            name: value.lower() if name == "patient" else hexed(value) if name == "body" else value
+            for name, value in inner.items()
+        },
+        "names": list(document["names"]),
+        "digests": [hexed(digest) for digest in document["digests"]],
+        "fields": {
+            name: {"salt": hexed(document["salts"][name]), "value": document["fields"][name]}
+            for name in document["names"]
+            if only is None or name in only
+        },
+        "head": head | {"first": printed(head["first"])},
+        "path": [hexed(node) for node in tree_path(index, leaves)],
+        "anchor": {
+            "chainId": CHAIN_ID,
+            "ledger": (INVOICES if kind == "Invoice" else PRESCRIPTIONS).lower(),
+            "transaction": hexed(TRANSACTION),
+        },
+    }
+    return evidence, head_hash(head, tree_hash(leaves))
+
+
+def printed(number: int) -> str:
+    return f"{number // 10**10:08d}-{number % 10**10:010d}"
+
+
+def text_of(evidence: dict[str, Any]) -> str:
+    return json.dumps(evidence, ensure_ascii=False, indent=2) + "\n"
+
+
+INDEX, COUNT = 2, 6
+PARTIAL = ["EInvoiceName", "TotalAmount"]
+
+
+def good_evidence() -> dict[str, tuple[dict[str, Any], bytes]]:
+    return {
+        "good.json": issued(sealed_invoice(), INDEX, COUNT),
+        "good_single.json": issued(sealed_invoice(), 0, 1),
+        "good_partial.json": issued(sealed_invoice(), INDEX, COUNT, PARTIAL),
+        "good_red_letter.json": issued(sealed_red_letter(), 3, 4),
+        "good_prescription.json": issued(sealed_prescription(), 4, 5),
+    }
+
+
+def dishonest(document: dict[str, Any], **header: Any) -> dict[str, Any]:
+    """Evidence of a batch that an issuer really issued with a header that tells another story."""
+    return issued(document | {"header": document["header"] | header}, INDEX, COUNT)[0]
+
+
+def forged_evidence() -> dict[str, str]:
+    """File name to text: each the good evidence with one thing done to it."""
+    good = issued(sealed_invoice(), INDEX, COUNT)[0]
+    partial = issued(sealed_invoice(), INDEX, COUNT, PARTIAL)[0]
+    prescription = sealed_prescription()
+    found: dict[str, str] = {}
+
+    def forge(name: str, change: Callable[[dict[str, Any]], object], base: Any = good) -> None:
+        evidence = deepcopy(base)
+        change(evidence)
+        found[f"{name}.json"] = text_of(evidence)
+
+    # Fields
+    forge("forged_field", lambda e: e["fields"]["TotalAmount"].update(value=9999999))
+    forge("forged_digest", lambda e: e["digests"].reverse())
+    forge("forged_field_and_digest", forge_field_and_digest)
+    forge("forged_field_digest_and_body", forge_field_digest_and_body)
+    forge("wrong_salt", lambda e: e["fields"]["TotalAmount"].update(salt="0x" + "11" * 32))
+    forge("swapped_fields", swap_fields)
+    forge("renamed_field", rename_field)
+    forge("field_not_sealed", lambda e: e["fields"].update(Zzz=e["fields"]["TotalAmount"]))
+    forge("unsorted_names", lambda e: e["names"].reverse())
+    forge("duplicate_name", lambda e: e["names"].__setitem__(1, e["names"][0]))
+    forge("missing_digest", lambda e: e["digests"].pop())
+    # Header
+    found["header_disagrees.json"] = text_of(dishonest(sealed_invoice(), claimable=12600))
+    found["currency_disagrees.json"] = text_of(dishonest(sealed_invoice(), currency=840))
+    found["red_letter_is_claimable.json"] = text_of(dishonest(sealed_red_letter(), claimable=2500))
+    found["quantities_disagree.json"] = text_of(dishonest(prescription, quantities=[24, 10, 60]))
+    found["line_missing.json"] = text_of(dishonest(prescription, quantities=[24, 10]))
+    found["validity_disagrees.json"] = text_of(dishonest(prescription, validUntil=2**40 - 1))
+    found["number_disagrees.json"] = text_of(another_number(sealed_invoice()))
+    found["prescription_number_disagrees.json"] = text_of(another_number(prescription))
+    forge("forged_header", lambda e: e["header"].update(claimable=12600), partial)
+    forge("forged_hold", lambda e: e["header"].update(onHold=True))
+    forge("forged_patient", lambda e: e["header"].update(patient="0x" + "11" * 20))
+    forge("kind_disagrees", lambda e: e.update(kind="Prescription"))
+    # Path
+    forge("neighbours_path", lambda e: e.update(path=path_at(INDEX + 1)))
+    forge("truncated_path", lambda e: e["path"].pop())
+    forge("extended_path", lambda e: e["path"].append(hexed(keccak(text="more"))))
+    forge("swapped_siblings", lambda e: e["path"].reverse())
+    forge("inner_node_as_leaf", climb_one_level)
+    forge("number_outside_batch", lambda e: e["head"].update(first=printed(INVOICE_NUMBER + 1)))
+    forge("extended_path_of_single", lambda e: e["path"].append(hexed(bytes(32))), single())
+    # Tree head
+    forge("wrong_batch", another_batch)
+    forge("wrong_count", lambda e: e["head"].update(count=COUNT + 1))
+    forge("wrong_segment", lambda e: e["head"].update(segment=8))
+    forge("wrong_time", lambda e: e["head"].update(issuedAt=1767576601))
+    # Format
+    forge("other_format", lambda e: e.update(format="medledger-evidence-2"))
+    forge("unknown_key", lambda e: e.update(verified=True))
+    forge("missing_head", lambda e: e.pop("head"))
+    forge("short_salt", lambda e: e["fields"]["TotalAmount"].update(salt="0x11"))
+    forge("huge_integer", lambda e: e["fields"]["TotalAmount"].update(value=2**53))
+    forge("decomposed_text", decompose_remark)
+    text = text_of(good)
+    twice = '"claimable": 2500,\n    "claimable": 12600,'
+    found["duplicate_key.json"] = replaced(text, '"claimable": 2500,', twice)
+    found["float_money.json"] = replaced(text, '"value": 2500\n', '"value": 25.00\n')
+    found["not_a_number.json"] = replaced(text, '"value": 2500\n', '"value": NaN\n')
+    found["infinity.json"] = replaced(text, '"value": 2500\n', '"value": Infinity\n')
+    found["lone_surrogate.json"] = replaced(text, "复诊 café", "\\ud800")
+    found["byte_order_mark.json"] = "\ufeff" + text
+    return found
+
+
+def replaced(text: str, old: str, new: str) -> str:
+    if text.count(old) != 1:
+        raise ValueError(f"{old!r} occurs {text.count(old)} times, not once")
+    return text.replace(old, new)
+
+
+def single() -> dict[str, Any]:
+    return issued(sealed_invoice(), 0, 1)[0]
+
+
+def forge_field_and_digest(evidence: dict[str, Any]) -> None:
+    field = evidence["fields"]["TotalAmount"]
+    field["value"] = 9999999
+    digest = field_digest(bytes.fromhex(field["salt"][2:]), "TotalAmount", 9999999)
+    evidence["digests"][evidence["names"].index("TotalAmount")] = hexed(digest)
+
+
+def forge_field_digest_and_body(evidence: dict[str, Any]) -> None:
+    forge_field_and_digest(evidence)
+    digests = [bytes.fromhex(digest[2:]) for digest in evidence["digests"]]
+    evidence["header"]["body"] = hexed(body_hash(evidence["names"], digests))
+
+
+def swap_fields(evidence: dict[str, Any]) -> None:
+    fields = evidence["fields"]
+    own, fund = fields["ownPayAmount"], fields["fundPayAmount"]
+    fields["ownPayAmount"], fields["fundPayAmount"] = fund, own
+
+
+def rename_field(evidence: dict[str, Any]) -> None:
+    place = evidence["names"].index("TotalAmount")
+    evidence["names"][place] = "TotalAmounu"
+    evidence["fields"]["TotalAmounu"] = evidence["fields"].pop("TotalAmount")
+
+
+def another_number(document: dict[str, Any]) -> dict[str, Any]:
+    """An issuer that issues a document under another number than the one printed on it."""
+    number = document["number"] + 1
+    header = document["header"] | {"number": number}
+    return issued(document | {"number": number, "header": header}, INDEX, COUNT)[0]
+
+
+def path_at(index: int) -> list[str]:
+    document = sealed_invoice()
+    leaves = numbered_leaves(COUNT)
+    leaves[INDEX] = leaf("Invoice", document["header"])
+    return [hexed(node) for node in tree_path(index, leaves)]
+
+
+def climb_one_level(evidence: dict[str, Any]) -> None:
+    """The document put in its parent's place, in a tree of half the leaves."""
+    evidence["path"].pop(0)
+    evidence["head"].update(first=printed(INVOICE_NUMBER - INDEX // 2), count=COUNT // 2)
+
+
+def another_batch(evidence: dict[str, Any]) -> None:
+    """Path and head of the next batch, which does not hold this number."""
+    first = INVOICE_NUMBER - INDEX + COUNT
+    evidence["head"]["first"] = printed(first)
+    leaves = [keccak(word(first + index)) for index in range(COUNT)]
+    evidence["path"] = [hexed(node) for node in tree_path(INDEX, leaves)]
+
+
+def decompose_remark(evidence: dict[str, Any]) -> None:
+    remark = evidence["fields"]["Remark"]
+    remark["value"] = unicodedata.normalize("NFD", remark["value"])
+
+
+# Files
+
+
+def files() -> dict[str, str]:
+    """Path below this folder to text, of every file made here."""
+    good = good_evidence()
+    vectors = {
+        "madeBy": "make_vectors.py, without medledger; integers of more than 32 bits are text",
+        "seed": hexed(SEED),
+        "headers": header_vectors(),
+        "leaves": [hexed(leaf) for leaf in numbered_leaves(100)],
+        "trees": tree_vectors(),
+        "heads": head_vectors(),
+        "messages": message_vectors(),
+        "documents": document_vectors(),
+        "evidence": {name: hexed(head) for name, (_, head) in good.items()},
+    }
+    found = {"hashing.json": text_of(vectors)}
+    found |= {f"evidence/{name}": text_of(evidence) for name, (evidence, _) in good.items()}
+    return found | {f"evidence/{name}": text for name, text in forged_evidence().items()}
+
+
+def main() -> None:
+    (HERE / "evidence").mkdir(exist_ok=True)
+    for name, text in files().items():
+        (HERE / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()
