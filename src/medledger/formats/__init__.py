@@ -1,0 +1,1 @@
+"""Documents in and out: the formats of other systems, one package each."""
