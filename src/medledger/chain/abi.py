@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 
+from medledger.core import states
 from medledger.core.hashing import checksum_address, keccak256
 from medledger.errors import REFUSALS, Refusal, UnknownRefusal
 
@@ -108,7 +110,7 @@ def event_topic(name: str) -> str:
 
 
 @cache
-def _errors() -> Mapping[bytes, tuple[str, tuple[tuple[str, str], ...]]]:
+def _errors() -> Mapping[bytes, tuple[str, tuple[tuple[str, str, type[IntEnum] | None], ...]]]:
     found = {}
     for contract in CONTRACTS:
         for entry in artifact(contract)["abi"]:
@@ -116,7 +118,7 @@ def _errors() -> Mapping[bytes, tuple[str, tuple[tuple[str, str], ...]]]:
                 selector = keccak256(_signature(entry).encode())[:4]
                 found[selector] = (
                     entry["name"],
-                    tuple((item["name"], _type(item)) for item in entry["inputs"]),
+                    tuple((item["name"], _type(item), _enum(item)) for item in entry["inputs"]),
                 )
     return found
 
@@ -128,13 +130,13 @@ def refusal(data: str) -> Refusal:
     if name not in REFUSALS:
         return UnknownRefusal(data=data[:74] or "no data")
     try:
-        values = decode([kind for _, kind in arguments], raw[4:])
+        values = decode([kind for _, kind, _ in arguments], raw[4:])
     except DecodingError:
         return UnknownRefusal(data=data[:74])
     return REFUSALS[name](
         **{
-            key: _checksummed(kind, value)
-            for (key, kind), value in zip(arguments, values, strict=True)
+            key: enum(value) if enum else _checksummed(kind, value)
+            for (key, kind, enum), value in zip(arguments, values, strict=True)
         }
     )
 
@@ -149,6 +151,13 @@ def constructor_data(contract: str, arguments: Sequence[Any]) -> bytes:
 
 def _signature(entry: Mapping[str, Any]) -> str:
     return f"{entry['name']}({','.join(_type(item) for item in entry['inputs'])})"
+
+
+def _enum(item: Mapping[str, Any]) -> type[IntEnum] | None:
+    """The Python enumeration of an argument, so that messages name the state, not its number."""
+    name = str(item.get("internalType", "")).rpartition(".")[2]
+    found = getattr(states, name, None) if item["internalType"].startswith("enum ") else None
+    return found if isinstance(found, type) and issubclass(found, IntEnum) else None
 
 
 def _type(item: Mapping[str, Any]) -> str:

@@ -18,10 +18,16 @@ from medledger.chain.rpc import Rpc
 from medledger.errors import RpcUnavailable, ToolMissing
 
 START_SECONDS = 30.0
+BULK_BLOCK_GAS = 120_000_000
+KEPT_STATES = 64
 
 
 class LocalChain:
     """An Anvil process. `url` is its RPC address.
+
+    By default each transaction makes a block at once, which suits people. Anvil hashes the whole
+    state for every block, so for tens of thousands of transactions give `block_seconds`: a block at
+    that interval, with room for many.
 
     Raises `ToolMissing` where Anvil is not installed, `RpcUnavailable` where it does not start.
     """
@@ -32,12 +38,16 @@ class LocalChain:
         port: int = 0,
         chain_id: int = 31337,
         state_file: Path | None = None,
+        block_seconds: float | None = None,
         options: tuple[str, ...] = (),
     ) -> None:
         port = port or free_port()
         self.url = f"http://127.0.0.1:{port}"
         command = [find_anvil(), "--silent", "--port", str(port), "--chain-id", str(chain_id)]
         command += ["--gas-price", "0", "--base-fee", "0", "--accounts", "1"]
+        if block_seconds is not None:
+            command += ["--block-time", str(block_seconds), "--gas-limit", str(BULK_BLOCK_GAS)]
+            command += ["--prune-history", str(KEPT_STATES)]
         if state_file is not None:
             command += ["--state", str(state_file), "--state-interval", "5"]
         self.process = subprocess.Popen(

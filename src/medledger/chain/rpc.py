@@ -135,7 +135,8 @@ def _reason(error: BaseException) -> str:
         return "nothing listens there"
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"HTTP {error.response.status_code}"
-    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema):
+    wrong = requests.exceptions
+    if isinstance(error, wrong.InvalidURL | wrong.MissingSchema | wrong.InvalidSchema):
         return "not an HTTP address"
     return "its answer is not JSON"
 

@@ -11,7 +11,7 @@ that a contract would refuse is found out by simulation and costs nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +25,8 @@ from medledger.core.hashing import keccak256
 from medledger.errors import MedledgerError, NonceTaken, RpcUnavailable, TransactionFailed
 
 IN_FLIGHT = 64
-"""Transactions of one key on their way at once. Anvil and Ganache take any number; public nodes
-keep 64 executable ones of an account (geth's `txpool.accountslots` is 16 and more when there is
-room)."""
+"""Transactions of one key on their way at once, for nodes that limit them (geth keeps 16 of an
+account for sure, and more when there is room; Anvil and Ganache take any number)."""
 
 GAS_MARGIN = 1.25
 GAS_ALLOWANCE = 60_000
@@ -64,13 +63,16 @@ class Receipt:
 class Sender:
     """Sends the transactions of one key to one node. Not for use by two threads at once."""
 
-    def __init__(self, rpc: Rpc, key: bytes) -> None:
+    def __init__(self, rpc: Rpc, key: bytes, *, in_flight: int = IN_FLIGHT) -> None:
         self.rpc = rpc
+        self.in_flight = in_flight
         self._account: LocalAccount = Account.from_key(key)
         self.address: str = self._account.address
         self._chain_id: int | None = None
         self._nonce: int | None = None
         self._gas: dict[tuple[str, int], int] = {}
+        self.observer: Callable[[Receipt], None] | None = None
+        """Sees every receipt, for whoever counts gas."""
 
     def send(self, call: Call) -> Receipt:
         """Sends one call and waits until it is mined.
@@ -87,11 +89,15 @@ class Sender:
 
         Raises as `send` does, at the first that fails; those of the same group have been sent then.
         """
-        for group in chunked(calls, IN_FLIGHT):
+        on_their_way: list[Signed] = []
+        for group in chunked(calls, max(self.in_flight // 2, 1)):
+            # Signing this group and mining the one before take place at the same time.
             fees = self.fees()
             signed = [self.sign(call, gas=self._limit(call), fees=fees) for call in group]
             self.broadcast(signed)
-            yield from self.confirm(signed)
+            yield from self.confirm(on_their_way)
+            on_their_way = signed
+        yield from self.confirm(on_their_way)
 
     def estimate(self, call: Call) -> int:
         """The gas the call needs now, with a margin; raises the `Refusal` that it would meet."""
@@ -212,7 +218,10 @@ class Sender:
                 transaction="0x" + signed.hash.hex(),
                 problem="it was refused when mined, and would pass now: something came first",
             )
-        return Receipt(signed.call, signed.hash, block, used, tuple(answer["logs"]))
+        receipt = Receipt(signed.call, signed.hash, block, used, tuple(answer["logs"]))
+        if self.observer is not None:
+            self.observer(receipt)
+        return receipt
 
     def _limit(self, call: Call) -> int:
         kind = _kind(call)

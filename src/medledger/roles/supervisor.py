@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from medledger.chain.bindings import InstitutionAccredited, SegmentAllotted
@@ -14,6 +16,18 @@ from medledger.roles.role import Role
 
 FOREVER = 2**63 - 1
 E = TypeVar("E")
+
+
+@dataclass(frozen=True, slots=True)
+class Accreditation:
+    """What `Supervisor.accredit` takes, for accrediting many at once."""
+
+    name: str
+    kinds: Kind
+    operator: str
+    region: int = 0
+    valid_from: int = 0
+    valid_until: int = FOREVER
 
 
 class Supervisor(Role):
@@ -35,12 +49,25 @@ class Supervisor(Role):
         `OperatorKnown`, `KindsInvalid`, `RegionInvalid`, `ValidityInvalid`, or `KindMissing` where
         the caller is no supervisor.
         """
-        receipt = self._send(
+        row = Accreditation(name, kinds, operator, region, valid_from, valid_until)
+        (institution,) = self.accredit_many([row])
+        return institution
+
+    def accredit_many(self, rows: Sequence[Accreditation]) -> list[int]:
+        """The ids of many institutions, in the order given."""
+        calls = [
             self.ledgers.institutions.accredit(
-                int(kinds), region, name_hash(name), valid_from, valid_until, operator
+                int(row.kinds),
+                row.region,
+                name_hash(row.name),
+                row.valid_from,
+                row.valid_until,
+                row.operator,
             )
-        )
-        return _event(receipt, InstitutionAccredited).institution
+            for row in rows
+        ]
+        receipts = self._send_all(calls)
+        return [_event(receipt, InstitutionAccredited).institution for receipt in receipts]
 
     def renew(self, institution: int, valid_until: int) -> Receipt:
         """Moves the end of an accreditation (Unix seconds)."""
@@ -69,10 +96,13 @@ class Supervisor(Role):
 
         Raises `SegmentOverlaps`, `NotAnIssuer`, `CodeInvalid` or `SerialsInvalid`.
         """
-        ledger = ledger_of(self.ledgers, kind)
-        return _event(
-            self._send(ledger.allot(institution, code, first, last)), SegmentAllotted
-        ).segment
+        (segment,) = self.allot_many([(institution, code, first, last, kind)])
+        return segment
+
+    def allot_many(self, rows: Sequence[tuple[int, int, int, int, DocumentKind]]) -> list[int]:
+        """The ids of many segments: (institution, code, first, last, kind) each, in this order."""
+        calls = [ledger_of(self.ledgers, kind).allot(*row) for *row, kind in rows]
+        return [_event(receipt, SegmentAllotted).segment for receipt in self._send_all(calls)]
 
     def pause(self, kind: DocumentKind) -> Receipt:
         """Stops issuing and first use in one ledger; what has begun can be finished."""
