@@ -51,6 +51,8 @@ REVERSE_EVERY = 50
 PARTIAL_EVERY = 5
 """One prescription in five is dispensed in two parts, where its quantity allows."""
 EVIDENCE_FILES = 20
+BULK_FROM = 500
+"""Bills from which blocks at an interval are quicker than one for each transaction."""
 BLOCK_SECONDS = 0.2
 OWN_CHAIN_IN_FLIGHT = 800
 MARK = ".medledger-demo"
@@ -128,10 +130,9 @@ def run_demo(
     """
     started = time.monotonic()
     _clear(out)
-    with _chain(rpc_url) as url:
-        in_flight = IN_FLIGHT if rpc_url else OWN_CHAIN_IN_FLIGHT
-        demo = _Demo(Rpc(url), data, out, funder, in_flight, progress)
-        result = demo.run()
+    demo = _Demo(BulkFolder(data), out, funder, progress or _silent)
+    with _chain(rpc_url, len(demo.bills)) as url:
+        result = demo.run(Rpc(url), IN_FLIGHT if rpc_url else OWN_CHAIN_IN_FLIGHT)
         result.rpc_url = url
     result.seconds = round(time.monotonic() - started, 1)
     return result
@@ -139,42 +140,37 @@ def run_demo(
 
 class _Demo:
     def __init__(
-        self,
-        rpc: Rpc,
-        data: Path,
-        out: Path,
-        funder: bytes | None,
-        in_flight: int,
-        progress: Progress | None,
+        self, folder: BulkFolder, out: Path, funder: bytes | None, progress: Progress
     ) -> None:
-        self.rpc = rpc
         self.out = out
         self.funder = funder
-        self.in_flight = in_flight
-        self.progress = progress or _silent
-        self.folder = BulkFolder(data)
-        self.result = DemoResult(rejected=self.folder.rejected)
+        self.progress = progress
+        self.folder = folder
+        self.wallets = Wallets()
+        self.bills = list(self._counted("read bills", folder.bills(self.wallets.public_key_of)))
+        self.result = DemoResult(rejected=folder.rejected)
         self.books = Books()
         self.gas: dict[str, list[int]] = {}
+        self.rpc: Rpc
         self.cast: Cast
 
-    def run(self) -> DemoResult:
-        wallets = Wallets()
-        valid_until = int(self.rpc.block("latest")["timestamp"], 16) + VALID_DAYS * DAY
-        bills = list(self._counted("read bills", self.folder.bills(wallets.public_key_of)))
+    def run(self, rpc: Rpc, in_flight: int) -> DemoResult:
+        self.rpc = rpc
+        bills, wallets = self.bills, self.wallets
+        valid_until = int(rpc.block("latest")["timestamp"], 16) + VALID_DAYS * DAY
         orders = list(self.folder.prescriptions(wallets.public_key_of, valid_until=valid_until))
         if len(bills) < 3 or len(orders) < 2:
             raise NotEnoughData(bills=len(bills), prescriptions=len(orders))
         self.progress("deploy and accredit", 0, 1)
         self.cast, manifest = gather(
-            self.rpc,
+            rpc,
             bills,
             orders,
             wallets,
             folder=self.out,
             funder=self.funder,
             observer=self._observe,
-            in_flight=self.in_flight,
+            in_flight=in_flight,
         )
         try:
             self.result.deployment = manifest.save(self.out / "deployments")
@@ -460,9 +456,9 @@ def _clear(out: Path) -> None:
 
 
 @contextmanager
-def _chain(rpc_url: str | None) -> Iterator[str]:
+def _chain(rpc_url: str | None, bills: int) -> Iterator[str]:
     if rpc_url is not None:
         yield rpc_url
         return
-    with LocalChain(block_seconds=BLOCK_SECONDS) as chain:
+    with LocalChain(block_seconds=BLOCK_SECONDS if bills >= BULK_FROM else None) as chain:
         yield chain.url

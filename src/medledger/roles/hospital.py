@@ -263,10 +263,16 @@ class Hospital(Role):
 
     def _room(self, kind: DocumentKind, count: int, segment: int | None) -> tuple[int, int]:
         """(segment, next number) of a segment with room for `count`."""
-        if segment is not None:
-            found = {segment: ledger_of(self.ledgers, kind).segment_of(segment)}
-        else:
+        ledger = ledger_of(self.ledgers, kind)
+        if segment is None:
+            # Those seen before first: finding new ones reads the whole chain's events.
+            for id_ in self._segments.get(kind, {}):
+                entry = ledger.segment_of(id_)
+                if entry.last + 1 - entry.next >= count:
+                    return id_, entry.next
             found = self.segments(kind)
+        else:
+            found = {segment: ledger.segment_of(segment)}
         left = 0
         for id_, entry in found.items():
             left = entry.last + 1 - entry.next
