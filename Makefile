@@ -10,7 +10,7 @@ BIN := .venv/bin
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test pytest ape-test check lint format artifacts lock clean
+.PHONY: help setup demo test pytest ape-test check lint format artifacts snapshots lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ pytest: setup ## Run the Python tests
 	$(BIN)/pytest
 
 ape-test: setup ## Run the contract tests on Anvil
-	$(BIN)/ape test tests/ape
+	$(BIN)/ape test tests/contracts
 
 check: setup lint ## Check style, types, layers and that the artifacts match the contracts
 	$(BIN)/mypy
@@ -51,6 +51,9 @@ format: setup ## Correct the style of the Python code
 artifacts: setup ## Compile the contracts into the package, and generate their Python classes
 	$(BIN)/python toolchain/build_artifacts.py
 	$(BIN)/python toolchain/build_bindings.py
+
+snapshots: setup ## Write snapshots/gas.json anew, after a contract changed on purpose
+	MEDLEDGER_UPDATE_SNAPSHOTS=1 $(BIN)/pytest tests/gas
 
 lock: setup ## Resolve the lock files again (UPGRADE=1: to the newest versions)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --output-file requirements.lock $(LOCK_OPTIONS)

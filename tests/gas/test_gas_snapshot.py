@@ -1,0 +1,237 @@
+"""What each act costs, held to `snapshots/gas.json`; `make snapshots` writes it anew.
+
+Everything that has a price by the byte is fixed here: keys, secrets, times. So a figure changes
+only when a contract or the compiler does, and then on purpose.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from medledger.chain import abi
+from medledger.chain.contract import Call
+from medledger.chain.deployment import Ledgers, connect, deploy
+from medledger.chain.keys import address_of
+from medledger.chain.local import LocalChain
+from medledger.chain.rpc import Rpc
+from medledger.chain.sender import Sender
+from medledger.core.documents import Invoice, InvoiceLine, Party, Prescription, PrescriptionLine
+from medledger.core.hashing import (
+    AcceptAuthorisation,
+    ClaimAuthorisation,
+    DeliveryConfirmation,
+    TreeHead,
+    keccak256,
+    name_hash,
+)
+from medledger.core.numbers import DocumentNumber, document_number
+from medledger.core.patient_keys import PatientKey
+from medledger.core.sealing import seal
+from medledger.core.states import Kind
+from medledger.core.tree import Tree
+
+SNAPSHOT = Path(__file__).parents[2] / "snapshots" / "gas.json"
+START = 1_800_000_000
+DEADLINE = 1_900_000_000
+PATIENT = PatientKey.from_seed(bytes(range(32)))
+BATCH = 1_000
+
+
+def secret(text: str) -> bytes:
+    return keccak256(text.encode())
+
+
+class Meter:
+    """Sends calls of fixed keys at fixed times and writes down what they cost."""
+
+    def __init__(self, url: str) -> None:
+        self.rpc = Rpc(url)
+        self.time = START
+        self.costs: dict[str, int] = {}
+        self.senders: dict[str, Sender] = {}
+
+    def tick(self) -> int:
+        """The time of the next block."""
+        self.time += 60
+        self.rpc.request("evm_setNextBlockTimestamp", self.time)
+        return self.time
+
+    def act(self, role: str, call: Call, sentence: str | None = None) -> int:
+        """The time at which the call was mined."""
+        sender = self.senders.setdefault(role, Sender(self.rpc, secret(role)))
+        time = self.tick()
+        # A limit and no estimate: an estimate would be made for another time.
+        signed = sender.sign(call, gas=8_000_000, fees=sender.fees())
+        sender.broadcast([signed])
+        (receipt,) = sender.confirm([signed])
+        if sentence is not None:
+            self.costs[sentence] = receipt.gas_used
+        return time
+
+
+@pytest.fixture(scope="module")
+def costs() -> Iterator[dict[str, int]]:
+    with LocalChain(options=("--timestamp", str(START))) as chain:
+        yield measure(chain.url)
+
+
+def measure(url: str) -> dict[str, int]:
+    meter = Meter(url)
+    meter.tick()
+    manifest, receipts = deploy(
+        meter.rpc, secret("supervisor"), supervisor_name="supervisor", region=460000
+    )
+    for receipt in receipts:
+        meter.costs[f"deploy {receipt.call.name.removesuffix('.constructor')}"] = receipt.gas_used
+    ledgers = connect(meter.rpc, manifest)
+    kinds = {
+        "hospital": Kind.HOSPITAL,
+        "pharmacy": Kind.PHARMACY,
+        "courier": Kind.COURIER,
+        "payer": Kind.PAYER,
+        "other payer": Kind.PAYER,
+    }
+    ids = {}
+    for role, kind in kinds.items():
+        call = ledgers.institutions.accredit(
+            int(kind), 469023, name_hash(role), START, 2**40, address_of(secret(role))
+        )
+        meter.act("supervisor", call, "accredit an institution")
+        ids[role] = ledgers.institutions.institution_count()
+    allot = ledgers.invoices.allot(ids["hospital"], 46060126, 1, 10**6)
+    meter.act("supervisor", allot, "allot a segment")
+    allot = ledgers.prescriptions.allot(ids["hospital"], 46080126, 1, 10**6)
+    meter.act("supervisor", allot)
+
+    bill = Invoice(
+        business_key="visit",
+        patient_key=PATIENT.public,
+        issued_at=datetime(2027, 1, 1, tzinfo=UTC),
+        invoicing_party=Party("H", "hospital"),
+        payer_party=Party("P", "patient", 1),
+        currency="CNY",
+        total_minor=10_000,
+        own_pay_minor=10_000,
+        lines=(InvoiceLine("01", "consultation", 10_000),),
+    )
+    first = document_number(46060126, 1)
+    one = seal(bill, first, secret("one"))
+    root = Tree([one.leaf]).root
+    meter.act("hospital", ledgers.invoices.issue(1, first, 1, root), "issue a batch of one")
+    many = [
+        seal(
+            replace(bill, business_key=f"visit {i}"),
+            DocumentNumber(first + 1 + i),
+            secret(f"bill {i}"),
+        )
+        for i in range(BATCH)
+    ]
+    tree = Tree([sealed.leaf for sealed in many])
+    issue = ledgers.invoices.issue(1, first + 1, BATCH, tree.root)
+    issued_at = meter.act("hospital", issue, f"issue a batch of {BATCH:,}")
+    head = TreeHead(first + 1, BATCH, 1, issued_at)
+
+    def lock(payer: str, index: int, sentence: str, *, opened: bool = False) -> None:
+        number = first + 1 + index
+        message = ClaimAuthorisation(number, ids[payer], 4_000, 0, DEADLINE)
+        act = (
+            4_000,
+            DEADLINE,
+            PATIENT.sign(message, "Invoice", ledgers.chain_id, ledgers.claims.address),
+        )
+        call = (
+            ledgers.claims.lock(number, *act)
+            if opened
+            else ledgers.claims.open_and_lock(many[index].header, head, tree.path(index), *act)
+        )
+        meter.act(payer, call, sentence)
+
+    lock("payer", 500, f"open a bill of {BATCH:,} and lock it")
+    lock("other payer", 500, "lock an opened bill beside another lock", opened=True)
+    settle = ledgers.claims.settle(first + 501, 4_000, 1, secret("eob"))
+    meter.act("payer", settle, "settle beside another lock")
+    settle = ledgers.claims.settle(first + 501, 4_000, 1, secret("eob"))
+    meter.act("other payer", settle, "settle the last lock")
+    lock("payer", 501, f"open a bill of {BATCH:,} and lock it")
+    meter.act("payer", ledgers.claims.release(first + 502, 1), "release a lock")
+    meter.act("hospital", ledgers.invoices.hold(1, first + 600), "hold a bill")
+    meter.act("hospital", ledgers.invoices.release(1, first + 600), "release a held bill")
+    reverse = ledgers.invoices.reverse(1, first + 700, 1, first + 701, 1)
+    meter.act("hospital", reverse, "reverse a bill")
+
+    prescribe(meter, ledgers, ids)
+    return meter.costs
+
+
+def prescribe(meter: Meter, ledgers: Ledgers, ids: dict[str, int]) -> None:
+    ledger = ledgers.prescriptions
+    order = Prescription(
+        business_key="order",
+        patient_key=PATIENT.public,
+        authored_at=datetime(2027, 1, 1, tzinfo=UTC),
+        valid_until=DEADLINE,
+        prescriber=Party("D", "prescriber", 1),
+        patient=Party("P", "patient", 1),
+        lines=(PrescriptionLine("A", "first drug", 20, "tablet"),),
+    )
+    first = document_number(46080126, 1)
+    sealed = [seal(order, DocumentNumber(first + i), secret(f"order {i}")) for i in range(BATCH)]
+    tree = Tree([item.leaf for item in sealed])
+    issued_at = meter.act("hospital", ledger.issue(1, first, BATCH, tree.root))
+    head = TreeHead(first, BATCH, 1, issued_at)
+    number = first + 500
+    chain_id = ledgers.chain_id
+
+    def signature(message: AcceptAuthorisation | DeliveryConfirmation) -> bytes:
+        return PATIENT.sign(message, "Prescription", chain_id, ledger.address)
+
+    act = signature(AcceptAuthorisation(number, ids["pharmacy"], 0, DEADLINE))
+    accept = ledger.open_and_accept(sealed[500].header, head, tree.path(500), DEADLINE, act)
+    steps = (
+        ("pharmacy", accept, f"open a prescription of {BATCH:,} and accept it"),
+        ("pharmacy", ledger.dispense(number, [20]), "dispense"),
+        ("pharmacy", ledger.hand_over(number, ids["courier"]), "hand over"),
+        (
+            "courier",
+            ledger.deliver(number, DEADLINE, signature(DeliveryConfirmation(number, 1, DEADLINE))),
+            "deliver",
+        ),
+    )
+    for role, call, sentence in steps:
+        meter.act(role, call, sentence)
+    life = sum(meter.costs[sentence] for _, _, sentence in steps)
+    meter.costs["a prescription from acceptance to delivery"] = life
+
+
+def sizes() -> dict[str, int]:
+    """Bytes of runtime code; 24,576 is the limit (EIP-170)."""
+    return {
+        f"bytes of {name}": len(abi.artifact(name)["deployedBytecode"]) // 2 - 1
+        for name in abi.CONTRACTS
+    }
+
+
+def test_gas_and_size__of_every_act_and_contract__are_those_of_the_snapshot(
+    costs: dict[str, int],
+) -> None:
+    measured = costs | sizes()
+    if os.environ.get("MEDLEDGER_UPDATE_SNAPSHOTS"):
+        SNAPSHOT.write_text(json.dumps(measured, indent=2) + "\n", "utf-8")
+
+    assert measured == json.loads(SNAPSHOT.read_text("utf-8"))
+
+
+def test_gas__of_issuing__is_within_its_goals(costs: dict[str, int]) -> None:
+    assert costs["issue a batch of one"] < 80_000
+    assert costs[f"issue a batch of {BATCH:,}"] / BATCH < 90
+
+
+def test_size__of_every_contract__leaves_room_below_the_limit() -> None:
+    assert all(size < 24_576 for size in sizes().values())
