@@ -1,0 +1,110 @@
+"""`bench`: what this machine can do, and what acts cost in gas."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from medledger.cli.command import Command, Family
+from medledger.cli.output import Meter, Output, pairs
+
+COUNT = click.IntRange(min=1)
+
+
+@click.group("bench", cls=Family)
+def bench() -> None:
+    """Measure issuing, verifying and auditing on this machine.
+
+    Every measurement starts an Anvil of its own and leaves nothing behind. Figures of a machine
+    that does other things too vary: compare medians, and ratios of runs side by side.
+    """
+
+
+@bench.command(
+    "issue",
+    cls=Command,
+    examples=[
+        "medledger bench issue --count 10000",
+        "medledger bench issue --count 100000 --batch-size 5000 --json",
+    ],
+)
+@click.option("--count", type=COUNT, default=10_000, show_default=True, help="Bills to issue.")
+@click.option(
+    "--batch-size", type=COUNT, default=1_000, show_default=True, help="Bills in one transaction."
+)
+@click.option(
+    "--store",
+    metavar="URL",
+    help="SQLAlchemy address of a database; rows stay there. By default a SQLite file for the run.",
+)
+def issue(count: int, batch_size: int, store: str | None) -> Output:
+    """Issue bills end to end, and say how many a second.
+
+    The clock runs from the first bill until the last batch is confirmed and the evidence of some
+    bills, read back from the store, has been verified.
+    """
+    from medledger.bench import measure_issue
+
+    with Meter("issue bills", count) as meter:
+        figures = measure_issue(count, batch_size=batch_size, store=store, advance=meter.advance)
+    return Output(
+        asdict(figures),
+        pairs(
+            {
+                "Bills issued a second": f"{figures.bills_per_second:,.0f}",
+                "Bills sealed a second": f"{figures.seal_per_second:,.0f}",
+                "Peak memory": f"{figures.peak_rss_mb:,.0f} MB",
+                "Gas a bill": f"{figures.gas_per_bill:,.1f}",
+                "Batches": f"{figures.batches:,}",
+                "Store": figures.store,
+            }
+        ),
+    )
+
+
+@bench.command(
+    "verify",
+    cls=Command,
+    examples=["medledger bench verify --count 5000", "medledger bench verify --json"],
+)
+@click.option("--count", type=COUNT, default=5_000, show_default=True, help="Files to verify.")
+def verify(count: int) -> Output:
+    """Verify evidence offline, and say how much a second.
+
+    All fields are opened, from batches of 1,000 bills: fields, header and path are verified.
+    """
+    from medledger.bench import measure_verify
+
+    figures = measure_verify(count)
+    return Output(
+        asdict(figures),
+        pairs(
+            {
+                "Evidence verified a second": f"{figures.verify_per_second:,.0f}",
+                "The same, from JSON text": f"{figures.verify_json_per_second:,.0f}",
+            }
+        ),
+    )
+
+
+@bench.command("gas", cls=Command, examples=["medledger bench gas", "medledger bench gas --json"])
+def gas() -> Output:
+    """Measure the gas of the main acts, from receipts.
+
+    Documents that are used come from batches of 1,000; medians of five.
+    """
+    from medledger.bench import measure_gas
+
+    figures = measure_gas()
+    return Output(
+        asdict(figures),
+        pairs(
+            {
+                "Issue one bill": f"{figures.issue_one:,}",
+                "Issue 1,000 bills, each": f"{figures.issue_1000_per_bill:,.1f}",
+                "Lock and settle a claim": f"{figures.lock_and_settle:,}",
+                "A prescription's life": f"{figures.prescription_life:,}",
+            }
+        ),
+    )

@@ -1,0 +1,146 @@
+"""What a hospital does with what it issued: evidence, holds, reversal, cancellation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from medledger.cli.command import Command
+from medledger.cli.options import (
+    NUMBER,
+    OUT_FILE,
+    acting,
+    number_argument,
+    number_kind_option,
+    reading_store,
+    reason_option,
+)
+from medledger.cli.output import Output, act_output, file_output
+from medledger.cli.session import Session
+from medledger.core.numbers import DocumentNumber, format_number
+
+if TYPE_CHECKING:
+    from medledger.roles.ledger_of import DocumentKind
+
+
+@click.command(
+    "evidence",
+    cls=Command,
+    examples=[
+        "medledger evidence 46060126-0000000017 --out bill.json",
+        "medledger evidence 46060126-0000000017 --only TotalAmount,ownPayAmount,InvoicingParty",
+    ],
+)
+@number_argument
+@number_kind_option
+@click.option(
+    "--only",
+    metavar="A,B",
+    help="Open these fields only; all others stay sealed. By default all are opened.",
+)
+@click.option(
+    "--out", type=OUT_FILE, metavar="FILE", help="Write to a private file, not to standard output."
+)
+@reading_store
+def evidence(
+    session: Session,
+    number: DocumentNumber,
+    kind: DocumentKind,
+    only: str | None,
+    out: Path | None,
+) -> Output:
+    """Write the evidence of an issued document.
+
+    Evidence is one JSON object that proves the document to anybody with a node, without the
+    hospital. It shows the patient's data in the opened fields.
+    """
+    names = None if only is None else [name.strip() for name in only.split(",") if name.strip()]
+    hospital = session.archive()
+    try:
+        found = hospital.evidence(number, kind, names)
+    finally:
+        hospital.close()
+    opened = sorted(found.fields)
+    return file_output(
+        found.to_json(),
+        out,
+        f"{format_number(number)}: evidence in {out}, "
+        + (f"all {len(opened)} fields opened" if only is None else f"opened: {', '.join(opened)}"),
+        number=format_number(number),
+        kind=kind,
+        opened=opened,
+    )
+
+
+@click.command(
+    "hold", cls=Command, examples=["medledger hold 46060126-0000000017 --key hospital.key"]
+)
+@number_argument
+@number_kind_option
+@acting
+def hold(session: Session, number: DocumentNumber, kind: DocumentKind) -> Output:
+    """Forbid the use of a document.
+
+    It stays issued, and its issuer may release it.
+    """
+    receipt = session.hospital().hold(number, kind)
+    return act_output(number, "on hold", receipt, kind=kind)
+
+
+@click.command(
+    "release", cls=Command, examples=["medledger release 46060126-0000000017 --key hospital.key"]
+)
+@number_argument
+@number_kind_option
+@acting
+def release(session: Session, number: DocumentNumber, kind: DocumentKind) -> Output:
+    """Allow the use of a document that is on hold."""
+    receipt = session.hospital().release(number, kind)
+    return act_output(number, "released", receipt, kind=kind)
+
+
+@click.command(
+    "reverse",
+    cls=Command,
+    examples=[
+        "medledger reverse 46060126-0000000017 --red-letter 46060126-0000000800 --reason 1 "
+        "--key hospital.key"
+    ],
+)
+@number_argument
+@click.option(
+    "--red-letter",
+    type=NUMBER,
+    required=True,
+    metavar="NUMBER",
+    help="The issued bill that stands against it.",
+)
+@reason_option("Why it is reversed", required=True)
+@acting
+def reverse(
+    session: Session, number: DocumentNumber, red_letter: DocumentNumber, reason: int
+) -> Output:
+    """Reverse a bill by an issued red-letter bill.
+
+    Nothing is deleted: the bill stays, marked as reversed, and can never be claimed again. Not
+    while a payer has it locked.
+    """
+    receipt = session.hospital().reverse(number, red_letter, reason)
+    shown = format_number(red_letter)
+    return act_output(number, f"reversed by {shown}", receipt, red_letter=shown, reason=reason)
+
+
+@click.command(
+    "cancel",
+    cls=Command,
+    examples=["medledger cancel 46080126-0000000003 --reason 2 --key hospital.key"],
+)
+@number_argument
+@reason_option("Why it is cancelled", required=True)
+@acting
+def cancel(session: Session, number: DocumentNumber, reason: int) -> Output:
+    """Cancel a prescription that no pharmacy has."""
+    receipt = session.hospital().cancel(number, reason)
+    return act_output(number, "cancelled", receipt, reason=reason)

@@ -1,0 +1,153 @@
+"""The list of commands, and the group that imports each only when it runs.
+
+`medledger --help` reads this table alone: nothing that talks to a chain or a database is imported
+for it, so that help and shell completion answer at once. A test compares the table's sentences with
+the commands' own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from medledger import __version__
+from medledger.cli.command import Family
+from medledger.cli.failures import asks_for_json, exit_code_of
+
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Chain and keys": {
+        "chain": ("chain", "Start a local chain and run it until Ctrl-C."),
+        "key": ("keys", "Make and read operator keys."),
+        "deploy": ("chain", "Deploy the contracts and write their manifest."),
+    },
+    "Supervisor": {
+        "accredit": ("institutions", "Accredit an institution with its first operator."),
+        "renew": ("institutions", "Move the end of an accreditation."),
+        "operator": ("institutions", "Add and remove the keys that act for an institution."),
+        "suspend": ("institutions", "Stop an institution; what it issued stays valid."),
+        "reinstate": ("institutions", "End a suspension."),
+        "allot": ("institutions", "Allot a segment of document numbers to a hospital."),
+        "pause": ("institutions", "Stop issuing and first use in one ledger."),
+        "unpause": ("institutions", "End a pause."),
+    },
+    "Hospital": {
+        "issue": ("issuing", "Issue the bills of a FHIR bulk folder, in batches."),
+        "prescribe": ("issuing", "Issue the prescriptions of a FHIR bulk folder, in batches."),
+        "evidence": ("documents", "Write the evidence of an issued document."),
+        "hold": ("documents", "Forbid the use of a document."),
+        "release": ("documents", "Allow the use of a document that is on hold."),
+        "reverse": ("documents", "Reverse a bill by an issued red-letter bill."),
+        "cancel": ("documents", "Cancel a prescription that no pharmacy has."),
+    },
+    "Patient": {
+        "patient": ("patients", "Make and read the patient's own keys."),
+        "authorise": ("patients", "Sign the patient's authorisation for one act."),
+    },
+    "Pharmacy and courier": {
+        "accept": ("prescriptions", "Accept a prescription, exclusively, for the lease period."),
+        "return": ("prescriptions", "Give an accepted prescription back to the pool."),
+        "dispense": ("prescriptions", "Dispense quantities of an accepted prescription."),
+        "hand-over": ("prescriptions", "Hand what was dispensed to a courier."),
+        "deliver": ("prescriptions", "Record the delivery that the patient confirmed."),
+        "fail": ("prescriptions", "Give a parcel that could not be delivered back."),
+    },
+    "Payer": {
+        "lock": ("claims", "Lock the authorised amount of a bill."),
+        "settle": ("claims", "Reimburse up to what is locked; the rest becomes free."),
+        "release-claim": ("claims", "Give up a lock."),
+    },
+    "Anybody": {
+        "verify": ("verify", "Verify evidence files against the chain."),
+        "status": ("audit", "Show what the ledger holds of a document now."),
+        "trace": ("audit", "Show everything that happened to a document, oldest first."),
+        "audit": ("audit", "Rebuild the whole state from the chain and compare."),
+    },
+    "Try, measure, serve": {
+        "demo": ("demo", "Run the whole story on a folder of bulk FHIR."),
+        "serve": ("serve", "Serve the gateway for hospital systems, patients and verifiers."),
+        "bench": ("bench", "Measure issuing, verifying and auditing on this machine."),
+    },
+}
+"""Section of the help to command name to (module in this package, what the command does)."""
+
+COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+
+
+class Program(Family):
+    """All commands, each imported when it runs."""
+
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        **settings: Any,
+    ) -> None:
+        """Runs one command and ends the process with its exit code."""
+        arguments = list(sys.argv[1:] if args is None else args)
+
+        def act() -> object:
+            return super(Program, self).main(
+                arguments,
+                prog_name or "medledger",
+                complete_var,
+                **settings | {"standalone_mode": False},
+            )
+
+        sys.exit(exit_code_of(act, as_json=asks_for_json(arguments)))
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+        return list(COMMANDS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"medledger.cli.{COMMANDS[cmd_name][0]}")
+        return next(
+            found
+            for found in vars(module).values()
+            if isinstance(found, click.Command) and found.name == cmd_name
+        )
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        formatter: click.HelpFormatter,
+    ) -> None:
+        width = max(map(len, COMMANDS))
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                rows = [(name.ljust(width), sentence) for name, (_, sentence) in commands.items()]
+                formatter.write_dl(rows)
+
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        # click's own would import every command for its sentence.
+        names = [
+            click.shell_completion.CompletionItem(name, help=sentence)
+            for name, (_, sentence) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, message="medledger %(version)s", help="Show the version.")
+def main() -> None:
+    """Medical bills, prescriptions and reimbursement on an EVM ledger.
+
+    Every command takes --json, which makes standard output exactly one JSON object, and explains
+    itself with --help. To see it all at work: medledger demo --data examples/synthea
+    """

@@ -1,0 +1,140 @@
+"""A prescription's way from the hospital to the patient's door, by commands alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.running import Town, run
+
+QUANTITY = 60
+
+
+def accepted(town: Town, folder: Path, pharmacy: str = "pharmacy") -> str:
+    """A prescription that a pharmacy has."""
+    number = town.order()
+    evidence = town.evidence(number, folder, "prescription")
+    signed = town.acceptance(number, pharmacy, folder)
+    ran = town.act(pharmacy, "accept", evidence, "--authorisation", signed)
+    assert ran.out.startswith(f"{number}: accepted by pharmacy {town.institutions[pharmacy]}\n")
+    return number
+
+
+def test_prescription__in_two_parts_with_a_failed_delivery__arrives(
+    town: Town, tmp_path: Path
+) -> None:
+    number = accepted(town, tmp_path)
+    courier = ("--courier", town.institutions["courier"])
+
+    acts = [
+        town.act("pharmacy", "dispense", number, "--quantity", 20, "--json"),
+        town.act("pharmacy", "hand-over", number, *courier, "--json"),
+        town.act("courier", "fail", number, "--reason", 2, "--json"),
+        town.act("pharmacy", "hand-over", number, *courier, "--json"),
+        town.act("courier", "deliver", "--confirmation", town.confirmation(number, tmp_path)),
+        town.act("pharmacy", "dispense", number, "--quantity", QUANTITY - 20),
+        town.act("pharmacy", "deliver", "--confirmation", town.confirmation(number, tmp_path)),
+    ]
+
+    assert [act.code for act in acts] == 7 * [0], [act.err for act in acts]
+    assert acts[0].json["quantities"] == [20]
+    assert acts[5].out.startswith(f"{number}: dispensed 40 of line 1\n")
+    status = run("status", number, "--kind", "prescription", "--json").json
+    assert (status["state"], status["remaining"][0]) == ("delivered", 0)
+    steps = run("trace", number, "--kind", "prescription", "--json").json["steps"]
+    assert [step["event"] for step in steps] == [
+        "BatchIssued",
+        "PrescriptionOpened",
+        "PrescriptionAccepted",
+        "PrescriptionDispensed",
+        "PrescriptionHandedOver",
+        "DeliveryFailed",
+        "PrescriptionHandedOver",
+        "PrescriptionDelivered",
+        "PrescriptionDispensed",
+        "PrescriptionDelivered",
+    ]
+    again = town.act("pharmacy", "dispense", number, "--quantity", 1)
+    assert again.code == 4
+    assert again.err == f"medledger: prescription {number} is delivered, which forbids this\n"
+
+
+def test_return__accepted_prescription__lets_another_pharmacy_take_it(
+    town: Town, tmp_path: Path
+) -> None:
+    number = accepted(town, tmp_path)
+
+    returned = town.act("pharmacy", "return", number, "--reason", 4)
+    signed = town.acceptance(number, "other_pharmacy", tmp_path)
+    evidence = tmp_path / f"{number}.json"
+    taken = town.act("other_pharmacy", "accept", evidence, "--authorisation", signed, "--json")
+
+    assert returned.out.startswith(f"{number}: returned to the pool\n")
+    assert taken.json["pharmacy"] == town.institutions["other_pharmacy"]
+
+
+def test_accept__while_another_pharmacy_has_it__says_until_when(town: Town, tmp_path: Path) -> None:
+    number = accepted(town, tmp_path)
+    signed = town.acceptance(number, "other_pharmacy", tmp_path)
+
+    ran = town.act(
+        "other_pharmacy", "accept", tmp_path / f"{number}.json", "--authorisation", signed
+    )
+
+    assert ran.code == 4
+    assert ran.err.startswith(
+        f"medledger: pharmacy {town.institutions['pharmacy']} has prescription {number} until 20"
+    )
+    assert ran.err.endswith("Z\n")
+
+
+def test_accept__evidence_of_a_bill__is_refused(town: Town, tmp_path: Path) -> None:
+    bill, number = town.bill(), town.order()
+    evidence = town.evidence(bill, tmp_path)
+    signed = town.acceptance(number, "pharmacy", tmp_path)
+
+    ran = town.act("pharmacy", "accept", evidence, "--authorisation", signed, "--json")
+
+    assert ran.code == 5
+    assert ran.error["step"] == "format"
+
+
+def test_dispense__more_than_prescribed__counts_lines_from_one(town: Town, tmp_path: Path) -> None:
+    number = accepted(town, tmp_path)
+
+    ran = town.act("pharmacy", "dispense", number, "--quantity", QUANTITY + 1)
+
+    assert ran.err == (
+        f"medledger: {QUANTITY + 1} is more than the {QUANTITY} left of line 1 of {number}\n"
+    )
+
+
+def test_cancel__available_prescription__fails_its_evidence(town: Town, tmp_path: Path) -> None:
+    number = town.order()
+    evidence = town.evidence(number, tmp_path, "prescription")
+
+    cancelled = town.act("hospital", "cancel", number, "--reason", 2)
+    verified = run("verify", evidence, "--json")
+
+    assert cancelled.out.startswith(f"{number}: cancelled\n")
+    assert verified.code == 5
+    assert verified.json["files"][0]["failed_step"] == "status"
+
+
+def test_authorise__without_out__writes_the_file_to_standard_output(town: Town) -> None:
+    ran = run(
+        "authorise", "delivery", "46080126-0000000001", "--patient-key", town.patient_key,
+        "--hours", 2,
+    )  # fmt: skip
+
+    assert ran.code == 0
+    assert json.loads(ran.out)["type"] == "DeliveryConfirmation"
+
+
+def test_authorise__file_that_is_no_patient_key__is_refused_without_being_shown(
+    town: Town,
+) -> None:
+    ran = run("authorise", "delivery", "46080126-0000000001", "--patient-key", town.key("payer"))
+
+    assert ran.code == 3
+    assert ran.err == "medledger: the patient key is not an extended private key (xprv...)\n"
