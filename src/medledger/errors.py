@@ -16,9 +16,11 @@
     │       AnchorMismatch, IssuerMismatch, StatusMismatch
     ├── ChainError               the chain cannot be used                  exit 6
     │   ├── RpcUnavailable       the only family worth retrying
-    │   └── WrongChain, ContractMissing, TransactionFailed (NonceTaken), ToolMissing
+    │   ├── RpcError             the node refused a request
+    │   └── WrongChain, ContractMissing, TransactionFailed (NonceTaken), ToolMissing,
+    │       PortUnusable
     ├── SetupError               keys, manifest or store are missing or wrong  exit 7
-    │   └── ManifestMissing, ManifestInvalid, KeyMissing, StoreError, NotFound
+    │   └── ManifestMissing, ManifestInvalid, KeyMissing, StoreError, NoSegment, NotFound
     └── AuditError               chain and records disagree                exit 8
         └── AuditMismatch, FraudWentThrough
 
@@ -500,6 +502,15 @@ class RpcUnavailable(ChainError):
     hint = "check the address, or start a local chain: medledger chain"
 
 
+class RpcError(ChainError):
+    """The node refused a request. `data` is the revert data (0x...), empty without."""
+
+    message = "the node answers: {text}"
+    code: int
+    text: str
+    data: str
+
+
 class WrongChain(ChainError):
     message = "expected {expected}, but {url} is {found}"
     hint = "name the deployment of this chain with --deployment"
@@ -522,6 +533,11 @@ class NonceTaken(TransactionFailed):
 class ToolMissing(ChainError):
     message = "{tool} is not installed"
     hint = "run make setup, or name a running chain with --rpc"
+
+
+class PortUnusable(ChainError):
+    message = "port {port} {problem}"
+    hint = "name another with --port"
 
 
 # Setup
@@ -547,6 +563,11 @@ class KeyMissing(SetupError):
 
 class StoreError(SetupError):
     message = "the store {store} {problem}"
+
+
+class NoSegment(SetupError):
+    message = "no numbers of this kind are allotted to institution {institution}"
+    hint = "a supervisor allots them: medledger allot"
 
 
 class NotFound(SetupError):

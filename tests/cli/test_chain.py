@@ -79,13 +79,13 @@ def test_chain__port_in_use__is_one_clear_line(flag: tuple[str, ...]) -> None:
         port = taken.getsockname()[1]
         ran = run_program("chain", "--port", port, *flag)
 
-    message = f"port {port} is in use; end what runs there, or choose another with --port"
-    assert ran.code == 7
+    message, hint = f"port {port} is in use", "name another with --port"
+    assert ran.code == 6
     if flag:
         assert ran.error["message"] == message
         assert ran.err == ""
     else:
-        assert ran.err == f"medledger: {message}\n"
+        assert ran.err == f"medledger: {message}; {hint}\n"
 
 
 def test_chain__anvil_that_dies__ends_with_one_line() -> None:

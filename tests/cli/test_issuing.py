@@ -196,7 +196,7 @@ def test_issue__without_numbers__says_who_allots_them(town: Town, tmp_path: Path
     )  # fmt: skip
 
     assert ran.code == 7
-    assert "no numbers of bills are allotted to institution" in ran.err
+    assert "no numbers of this kind are allotted to institution" in ran.err
     assert ran.err.endswith("a supervisor allots them: medledger allot\n")
 
 

@@ -87,7 +87,7 @@ def test_key_address__keystore_with_a_wrong_password__does_not_show_it(
     ran = run("key", "address", keystore)
 
     assert ran.code == 3
-    assert "nor a keystore that this password opens" in ran.err
+    assert "does not open with this password" in ran.err
     assert "another one" not in ran.err
 
 

@@ -161,7 +161,7 @@ def test_verify__ledger_that_is_none_of_ours__fails_at_its_anchor(
     ran = run("verify", forged)
 
     assert ran.code == 5
-    assert f"the ledger that it names, 0x{40 * '1'}, is no medledger contract" in ran.err
+    assert f"0x{40 * '1'}, which it names, is not our Invoices contract" in ran.err
 
 
 def test_verify__one_of_two_files_forged__judges_both(town: Town, evidence: Path) -> None:

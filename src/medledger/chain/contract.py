@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from medledger.chain import abi
-from medledger.chain.rpc import Block, Rpc, RpcError, block_tag
-from medledger.errors import ContractMissing
+from medledger.chain.rpc import Block, Rpc, block_tag
+from medledger.errors import ContractMissing, RpcError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Contract:
         try:
             answer = self.rpc.request("eth_call", request, block_tag(self._block))
         except RpcError as error:
-            if error.data or "revert" in error.message:
+            if error.data or "revert" in error.text:
                 raise abi.refusal(error.data) from error
             raise
         return self._decode(found, answer)

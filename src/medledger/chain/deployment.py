@@ -243,13 +243,13 @@ def unpinned(rpc: Rpc, name: str, ledger: str, transaction: bytes) -> Ledgers:
 
     Its code must be medledger's own, immutables aside; whose institutions it knows, the caller must
     judge. Events are looked for from the block of `transaction` on. The contracts that the ledger
-    does not name have the zero address. Raises `ContractMissing` or `AnchorMismatch`.
+    does not name have the zero address. Raises `AnchorMismatch`.
     """
     receipt = rpc.request("eth_getTransactionReceipt", "0x" + transaction.hex())
     if not isinstance(receipt, dict):
         raise AnchorMismatch(problem=f"the chain has no transaction 0x{transaction.hex()}")
     if not is_same_code(name, rpc.code(ledger)):
-        raise ContractMissing(contract=name, address=ledger, url=rpc.url)
+        raise AnchorMismatch(problem=f"{ledger}, which it names, is not our {name} contract")
     found = dict.fromkeys(abi.CONTRACTS, ZERO_ADDRESS)
     found[name] = ledger
     if name == "Invoices":

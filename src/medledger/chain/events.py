@@ -8,8 +8,8 @@ from typing import Any
 
 from medledger.chain import abi
 from medledger.chain.bindings import EVENTS, LedgerEvent
-from medledger.chain.rpc import Rpc, RpcError
-from medledger.errors import RpcUnavailable
+from medledger.chain.rpc import Rpc
+from medledger.errors import RpcError, RpcUnavailable
 
 FIRST_RANGE = 10_000
 """Blocks asked for at once; halved where the node limits the range or the size of its answer."""
@@ -54,7 +54,7 @@ def fetch_events(
             logs = rpc.request("eth_getLogs", request)
         except RpcError as error:
             if span == 1:
-                raise RpcUnavailable(url=rpc.url, problem=error.message) from error
+                raise RpcUnavailable(url=rpc.url, problem=error.text) from error
             span = max(span // 4, 1)
             continue
         yield from (found for log in logs if (found := decode_log(log)) is not None)

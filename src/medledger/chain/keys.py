@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from eth_account import Account
 
@@ -44,18 +45,26 @@ def load_key(path: Path, password: Callable[[], str]) -> bytes:
     if match := re.fullmatch("(?:0x)?([0-9a-fA-F]{64})", text):
         key = bytes.fromhex(match[1])
     else:
+        keystore = _keystore(text)
+        if keystore is None:
+            raise BadKey(path=path, problem="is neither 64 hexadecimal digits nor a keystore")
         try:
-            key = bytes(Account.decrypt(json.loads(text), password()))
+            key = bytes(Account.decrypt(keystore, password()))
         except (ValueError, TypeError, KeyError) as error:
-            raise BadKey(
-                path=path,
-                problem="is neither 64 hexadecimal digits nor a keystore that this password opens",
-            ) from error
+            raise BadKey(path=path, problem="does not open with this password") from error
     try:
         Account.from_key(key)
     except ValueError as error:
         raise BadKey(path=path, problem="is not a secp256k1 private key") from error
     return key
+
+
+def _keystore(text: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and {"crypto", "Crypto"} & found.keys() else None
 
 
 def address_of(key: bytes) -> str:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from medledger.chain.rpc import Rpc
-from medledger.errors import RpcUnavailable, ToolMissing
+from medledger.errors import PortUnusable, RpcUnavailable, ToolMissing
 
 START_SECONDS = 30.0
 BULK_BLOCK_GAS = 120_000_000
@@ -29,7 +29,8 @@ class LocalChain:
     state for every block, so for tens of thousands of transactions give `block_seconds`: a block at
     that interval, with room for many.
 
-    Raises `ToolMissing` where Anvil is not installed, `RpcUnavailable` where it does not start.
+    Raises `ToolMissing` where Anvil is not installed, `PortUnusable`, or `RpcUnavailable` where it
+    does not start.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class LocalChain:
         options: tuple[str, ...] = (),
     ) -> None:
         port = port or free_port()
+        _require_free(port)
         self.url = f"http://127.0.0.1:{port}"
         command = [find_anvil(), "--silent", "--port", str(port), "--chain-id", str(chain_id)]
         command += ["--gas-price", "0", "--base-fee", "0", "--accounts", "1"]
@@ -53,7 +55,11 @@ class LocalChain:
         self.process = subprocess.Popen(
             [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
-        self._wait()
+        try:
+            self._wait()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Ends the process; harmless a second time."""
@@ -93,7 +99,6 @@ class LocalChain:
         if code is not None and self.process.stderr is not None:
             said = self.process.stderr.read().strip().splitlines()
             problem = f"Anvil ended with {code}: {said[-1] if said else 'it said nothing'}"
-        self.stop()
         raise RpcUnavailable(url=self.url, problem=problem)
 
 
@@ -104,6 +109,18 @@ def find_anvil() -> str:
     if found is None:
         raise ToolMissing(tool="anvil")
     return found
+
+
+def _require_free(port: int) -> None:
+    """Anvil would end, and whatever has the port would be taken for it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError as error:
+            raise PortUnusable(port=port, problem="is not allowed to you") from error
+        except OSError as error:
+            raise PortUnusable(port=port, problem="is in use") from error
 
 
 def free_port() -> int:

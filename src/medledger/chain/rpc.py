@@ -16,7 +16,7 @@ import requests
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint
 
-from medledger.errors import RpcUnavailable
+from medledger.errors import RpcError, RpcUnavailable
 
 BATCH = 100
 """Requests in one HTTP body. Nodes limit it (geth 1,000, Besu 1,024), and more gains little."""
@@ -24,16 +24,6 @@ BATCH = 100
 T = TypeVar("T")
 Block = int | str
 """A block number, or `latest`."""
-
-
-class RpcError(Exception):
-    """The node answered with an error. `data` is the revert data (0x...), empty without."""
-
-    def __init__(self, code: int, message: str, data: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.data = data
 
 
 class Rpc:
@@ -144,9 +134,9 @@ def _reason(error: BaseException) -> str:
 def _rpc_error(error: Any) -> RpcError:
     """Revert data has its place in `data` (Anvil, geth) or in `data.result` (Ganache)."""
     if not isinstance(error, dict):
-        return RpcError(0, str(error), "")
+        return RpcError(code=0, text=str(error), data="")
     data = error.get("data", "")
     if isinstance(data, dict):
         data = data.get("result") or data.get("data") or ""
     text = data if isinstance(data, str) and data.startswith("0x") else ""
-    return RpcError(int(error.get("code", 0)), str(error.get("message", "")), text)
+    return RpcError(code=int(error.get("code", 0)), text=str(error.get("message", "")), data=text)

@@ -20,9 +20,9 @@ from eth_account.signers.local import LocalAccount
 
 from medledger.chain import abi
 from medledger.chain.contract import Call
-from medledger.chain.rpc import Rpc, RpcError, chunked
+from medledger.chain.rpc import Rpc, chunked
 from medledger.core.hashing import keccak256
-from medledger.errors import MedledgerError, NonceTaken, RpcUnavailable, TransactionFailed
+from medledger.errors import MedledgerError, NonceTaken, RpcError, RpcUnavailable, TransactionFailed
 
 IN_FLIGHT = 64
 """Transactions of one key on their way at once, for nodes that limit them (geth keeps 16 of an
@@ -240,11 +240,11 @@ class Sender:
     ) -> MedledgerError:
         if error.data:
             return abi.refusal(error.data)
-        if "timeout" in error.message.lower():
-            return RpcUnavailable(url=self.rpc.url, problem=error.message)
+        if "timeout" in error.text.lower():
+            return RpcUnavailable(url=self.rpc.url, problem=error.text)
         return TransactionFailed(
             transaction="0x" + transaction.hex() if transaction else call.name,
-            problem=error.message,
+            problem=error.text,
         )
 
 
@@ -254,4 +254,4 @@ def _kind(call: Call) -> tuple[str, int]:
 
 
 def _is(error: RpcError, texts: Sequence[str]) -> bool:
-    return any(text in error.message.lower() for text in texts)
+    return any(text in error.text.lower() for text in texts)

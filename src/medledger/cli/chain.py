@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import threading
 from pathlib import Path
 
@@ -47,7 +46,6 @@ def chain(context: click.Context, port: int, state: Path | None) -> None:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: ended.set())
-    _require_free(port)
     from medledger.chain.local import LocalChain
     from medledger.chain.rpc import Rpc
 
@@ -168,23 +166,6 @@ def deploy(
             f"Manifest: {path}",
         ],
     )
-
-
-def _require_free(port: int) -> None:
-    """Raises `SetupError` for a port in use: Anvil's own message would come too late, since
-    whatever answers there would be taken for it."""
-    if port == 0:
-        return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except PermissionError as error:
-            problem = f"port {port} is not allowed to you; choose one above 1023 with --port"
-            raise SetupError(problem=problem) from error
-        except OSError as error:
-            problem = f"port {port} is in use; end what runs there, or choose another with --port"
-            raise SetupError(problem=problem) from error
 
 
 def _require_undeployed(chain_id: int, rpc: str, out: Path) -> None:

@@ -16,6 +16,7 @@ from medledger.cli.options import (
     number_kind_option,
     reading_store,
     reason_option,
+    storing,
 )
 from medledger.cli.output import Output, act_output, file_output
 from medledger.cli.session import Session
@@ -104,31 +105,31 @@ def release(session: Session, number: DocumentNumber, kind: DocumentKind) -> Out
 @click.command(
     "reverse",
     cls=Command,
-    examples=[
-        "medledger reverse 46060126-0000000017 --red-letter 46060126-0000000800 --reason 1 "
-        "--key hospital.key"
-    ],
+    examples=["medledger reverse 46060126-0000000017 --reason 1 --key hospital.key"],
 )
 @number_argument
 @click.option(
     "--red-letter",
     type=NUMBER,
-    required=True,
     metavar="NUMBER",
-    help="The issued bill that stands against it.",
+    help="The issued bill that stands against it; without it one is issued from the store.",
 )
 @reason_option("Why it is reversed", required=True)
-@acting
+@storing
 def reverse(
-    session: Session, number: DocumentNumber, red_letter: DocumentNumber, reason: int
+    session: Session, number: DocumentNumber, red_letter: DocumentNumber | None, reason: int
 ) -> Output:
-    """Reverse a bill by an issued red-letter bill.
+    """Reverse a bill by a red-letter bill.
 
     Nothing is deleted: the bill stays, marked as reversed, and can never be claimed again. Not
     while a payer has it locked.
     """
-    receipt = session.hospital().reverse(number, red_letter, reason)
-    shown = format_number(red_letter)
+    hospital = session.hospital()
+    try:
+        receipt = hospital.reverse(number, red_letter, reason)
+        shown = format_number(hospital.ledgers.invoices.reversed_by(number))
+    finally:
+        hospital.close()
     return act_output(number, f"reversed by {shown}", receipt, red_letter=shown, reason=reason)
 
 

@@ -21,7 +21,7 @@ from medledger.cli.options import IN_FILE, IN_FOLDER, OUT_FILE, SEGMENT, storing
 from medledger.cli.output import Meter, Output, as_plain, json_line, pairs
 from medledger.cli.session import Session, deadline_after, read_patient_keys
 from medledger.core.numbers import format_number
-from medledger.errors import BadResource, InputError, MedledgerError, SetupError
+from medledger.errors import BadResource, InputError, MedledgerError
 
 if TYPE_CHECKING:
     from medledger.core.documents import Document, Invoice, Prescription
@@ -208,22 +208,14 @@ def _issue(
                     yield document
 
         log = stack.enter_context(receipts.open("w", encoding="utf-8")) if receipts else None
-        # What this run issues has numbers from here on.
-        fresh_from = {id_: entry.next for id_, entry in issuer.segments(kind).items()}
-        if not fresh_from:
-            raise SetupError(
-                problem=f"no numbers of {word} are allotted to institution {issuer.institution}; "
-                "a supervisor allots them: medledger allot"
-            )
         try:
             for receipt in issuer.issue_many(
                 own_documents(), segment=segment, batch=batch_size, on_reject=refuse_document
             ):
-                fresh = receipt.number >= fresh_from.get(receipt.head.segment, 0)
-                count.add(receipt.number, fresh=fresh)
+                count.add(receipt.number, fresh=receipt.is_new)
                 meter.advance()
                 if log is not None:
-                    _log(log, receipt, fresh=fresh)
+                    _log(log, receipt, fresh=receipt.is_new)
         except MedledgerError as error:
             if not count.issued and not count.problems:
                 raise

@@ -40,7 +40,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "evidence": ("documents", "Write the evidence of an issued document."),
         "hold": ("documents", "Forbid the use of a document."),
         "release": ("documents", "Allow the use of a document that is on hold."),
-        "reverse": ("documents", "Reverse a bill by an issued red-letter bill."),
+        "reverse": ("documents", "Reverse a bill by a red-letter bill."),
         "cancel": ("documents", "Cancel a prescription that no pharmacy has."),
     },
     "Patient": {

@@ -9,7 +9,7 @@ typed header that a contract can read. It does not know its number until it is i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Protocol
 
@@ -197,6 +197,44 @@ class Invoice:
             on_hold=self.on_hold,
             body=body,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RedLetter:
+    """A red-letter bill made from the issued bill that it reverses.
+
+    It repeats the original's sealed fields under a number, check code and date of its own, names
+    the original, and has nothing to claim. The patient's address is the original's: the reversal
+    links the two on chain in any case.
+    """
+
+    original: InvoiceHeader
+    original_fields: Fields
+    issued_at: datetime
+
+    kind = "Invoice"
+
+    @property
+    def business_key(self) -> str:
+        return f"{self.original_fields['BizCode']}/red-letter"
+
+    def fields(self, number: DocumentNumber, check_code: str) -> Fields:
+        code, serial = split_number(number)
+        original_code, original_serial = split_number(self.original.number)
+        return {
+            **self.original_fields,
+            "EInvoiceCode": f"{code:08d}",
+            "EInvoiceNumber": f"{serial:010d}",
+            "RandomNumber": check_code,
+            "IssueDate": f"{self.issued_at:%Y%m%d}",
+            "IssueTime": f"{self.issued_at:%H:%M:%S}",
+            "BizCode": self.business_key,
+            "relatedInvoiceCode": f"{original_code:08d}",
+            "relatedInvoiceNumber": f"{original_serial:010d}",
+        }
+
+    def header(self, number: DocumentNumber, body: bytes) -> InvoiceHeader:
+        return replace(self.original, number=number, claimable=0, on_hold=False, body=body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import statistics
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -22,10 +22,9 @@ from medledger.chain.local import LocalChain
 from medledger.chain.rpc import Rpc
 from medledger.chain.sender import IN_FLIGHT, Receipt
 from medledger.core.authorisation import Signed
-from medledger.core.documents import Document, Invoice
+from medledger.core.documents import Document
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import PrescriptionHeader
-from medledger.core.numbers import DocumentNumber
 from medledger.demo.cast import (
     COMPLEMENTARY,
     INPATIENT,
@@ -337,9 +336,8 @@ class _Demo:
                     for bill in bills
                     if bill.desk is desk and bill.record.inpatient == (code == INPATIENT)
                 ]
-                red_letters = desk.role.issue_many(
-                    [_red_letter(bill.record.invoice, bill.number) for bill in own],
-                    segment=desk.segments[code],
+                red_letters = desk.role.issue_red_letters(
+                    [bill.number for bill in own], segment=desk.segments[code]
                 )
                 rows = [
                     (bill.number, red.number, REASON_WRITE_OFF)
@@ -426,15 +424,6 @@ class _Demo:
             path.write_text(evidence.to_json(), "utf-8")
             auditor.verify(Evidence.from_json(path.read_bytes()))
             self.result.evidence_files.append(path)
-
-
-def _red_letter(invoice: Invoice, number: int) -> Invoice:
-    return replace(
-        invoice,
-        business_key=f"{invoice.business_key}/red-letter",
-        related_invoice=DocumentNumber(number),
-        remark="Reversal of a bill issued in error",
-    )
 
 
 def _silent(_step: str, _done: int, _total: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from medledger.chain import abi
 from medledger.chain import bindings as on_chain
@@ -17,6 +18,7 @@ from medledger.chain.events import Logged, fetch_events
 from medledger.chain.replay import Replay
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import Header, name_hash
+from medledger.core.numbers import format_number
 from medledger.core.states import Hold
 from medledger.errors import AnchorMismatch, IssuerMismatch, StatusMismatch
 from medledger.roles.ledger_of import ledger_of
@@ -101,7 +103,8 @@ class Auditor(Role):
             )
         held = ledger.head_hash_of(evidence.head.first)
         if held == bytes(32):
-            raise AnchorMismatch(problem=f"no batch was issued from number {evidence.head.first}")
+            first = format_number(evidence.head.first)
+            raise AnchorMismatch(problem=f"no batch was issued from number {first}")
         if held != expected:
             raise AnchorMismatch(problem="the ledger holds another batch under these numbers")
 
@@ -119,7 +122,8 @@ class Auditor(Role):
 
     def _verify_status(self, evidence: Evidence, at: int) -> None:
         if evidence.head.issued_at > at:
-            raise StatusMismatch(problem=f"it was issued at {evidence.head.issued_at}, after {at}")
+            issued_at = _utc(evidence.head.issued_at)
+            raise StatusMismatch(problem=f"it was issued at {issued_at}, after {_utc(at)}")
         hold = Hold.AS_ISSUED
         for step in self.trace(evidence.number, evidence.kind):
             if step.time > at:
@@ -131,14 +135,15 @@ class Auditor(Role):
                     hold = Hold.RELEASED
                 case on_chain.InvoiceReversed(number=number) if number == evidence.number:
                     raise StatusMismatch(
-                        problem=f"it was reversed at {step.time} by {step.event.red_letter}"
+                        problem=f"it was reversed at {_utc(step.time)} by "
+                        f"{format_number(step.event.red_letter)}"
                     )
                 case on_chain.PrescriptionCancelled():
-                    raise StatusMismatch(problem=f"it was cancelled at {step.time}")
+                    raise StatusMismatch(problem=f"it was cancelled at {_utc(step.time)}")
                 case _:
                     pass
         if _is_held(evidence.header, hold):
-            raise StatusMismatch(problem=f"it is on hold at {at}")
+            raise StatusMismatch(problem=f"it is on hold at {_utc(at)}")
 
     def _events_of(self, number: int, kind: str) -> Iterator[Logged]:
         """The events that name the number, after the one of its batch, in chain order."""
@@ -182,6 +187,10 @@ class Auditor(Role):
     def _with_times(self, portion: list[Logged]) -> list[tuple[Logged, int]]:
         times = self.ledgers.rpc.timestamps([logged.block for logged in portion])
         return [(logged, times[logged.block]) for logged in portion]
+
+
+def _utc(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _is_held(header: Header, hold: Hold) -> bool:

@@ -27,6 +27,6 @@ class Carrier(Role):
 
     def _deliver(self, signed: Signed) -> Call:
         ledger = self.ledgers.prescriptions
-        self._require_for(signed, ledger.address)
         message = signed.message_as(DeliveryConfirmation)
+        self._require_for(signed, ledger.address)
         return ledger.deliver(message.number, message.deadline, signed.signature)

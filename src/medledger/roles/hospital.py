@@ -13,6 +13,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
 
@@ -22,17 +23,22 @@ from medledger.chain.contract import Call
 from medledger.chain.deployment import Ledgers
 from medledger.chain.events import fetch_events
 from medledger.chain.sender import Receipt
-from medledger.core.documents import Document, Invoice, Prescription
+from medledger.core.documents import Document, Invoice, Prescription, RedLetter
 from medledger.core.evidence import Anchor, Evidence, evidence_of
-from medledger.core.hashing import TreeHead
+from medledger.core.hashing import InvoiceHeader, TreeHead
 from medledger.core.numbers import DocumentNumber
 from medledger.core.sealing import SECRET_BYTES, seal
+from medledger.core.states import Standing
 from medledger.core.tree import Tree
 from medledger.errors import (
     InputError,
     InvalidDocument,
+    InvoiceInUse,
+    InvoiceIsRedLetter,
+    InvoiceIsReversed,
     MedledgerError,
     NonceTaken,
+    NoSegment,
     NotFound,
     Refusal,
     SegmentExhausted,
@@ -58,6 +64,8 @@ class IssueReceipt:
     business_key: str
     head: TreeHead
     transaction: bytes
+    is_new: bool
+    """False where the business key had been issued before."""
 
     def evidence(self, only: Sequence[str] | None = None) -> Evidence:
         """What proves the document to anybody, opening all its fields or the chosen ones."""
@@ -135,12 +143,34 @@ class Hospital(Role):
         ledger = ledger_of(self.ledgers, kind)
         return self._send(ledger.release(self._segment_of(number, kind), number))
 
-    def reverse(self, number: int, red_letter: int, reason: int) -> Receipt:
-        """Reverses a bill by an issued red-letter bill; `reason` is a code, 0 to 65535.
+    def issue_red_letters(
+        self, numbers: Sequence[int], *, segment: int | None = None
+    ) -> list[IssueReceipt]:
+        """Issues a red-letter bill for each of these bills, in one batch or more; reverses nothing.
 
-        Raises `InvoiceInUse` while a payer has it locked, `InvoiceIsReversed`,
-        `InvoiceIsRedLetter`.
+        Raises `NotFound` where a bill is not in the store.
         """
+        ledger = self.ledgers.invoices.address
+        now = datetime.fromtimestamp(self.now(), UTC)
+        originals = (self.store.document(ledger, number).sealed for number in numbers)
+        letters = [
+            RedLetter(sealed.header, sealed.fields, now)
+            for sealed in originals
+            if isinstance(sealed.header, InvoiceHeader)
+        ]
+        return list(self.issue_many(letters, segment=segment))
+
+    def reverse(self, number: int, red_letter: int | None, reason: int) -> Receipt:
+        """Reverses a bill; `reason` is a code, 0 to 65535.
+
+        Without the number of an issued red-letter bill, one is issued first. Raises
+        `InvoiceInUse` while a payer has it locked, `InvoiceIsReversed` or `InvoiceIsRedLetter`.
+        """
+        if red_letter is None:
+            # A refusal is told before a number is spent on a red letter.
+            self._require_reversible(number)
+            (letter,) = self.issue_red_letters([number])
+            red_letter = letter.number
         return self._send(self._reverse(number, red_letter, reason))
 
     def reverse_many(self, rows: Sequence[tuple[int, int, int]]) -> Iterator[Receipt]:
@@ -200,6 +230,7 @@ class Hospital(Role):
             if rows:
                 known |= {row.business_key: row.sealed.header.number for row in rows}
                 self._anchor(ledger.issue, ledger.address, segment, first, rows)
+        issued = fresh.keys() & known.keys()
         batch: BatchRow | None = None
         for key in keys:
             if key not in known:
@@ -208,7 +239,13 @@ class Hospital(Role):
             if batch is None or not batch.first <= number < batch.first + batch.count:
                 batch = self.store.batch_of(ledger.address, number)
             yield IssueReceipt(
-                self, kind, DocumentNumber(number), key, batch.head(), batch.transaction
+                self,
+                kind,
+                DocumentNumber(number),
+                key,
+                batch.head(),
+                batch.transaction,
+                key in issued,
             )
 
     def _seal_all(
@@ -278,8 +315,10 @@ class Hospital(Role):
             left = entry.last + 1 - entry.next
             if entry.institution and left >= count:
                 return id_, entry.next
-        if not any(entry.institution for entry in found.values()):
-            raise SegmentUnknown(segment=segment or 0)
+        if not found:
+            raise NoSegment(institution=self.institution)
+        if segment is not None and not found[segment].institution:
+            raise SegmentUnknown(segment=segment)
         raise SegmentExhausted(segment=next(reversed(found)), left=left, count=count)
 
     def _segment_of(self, number: int, kind: DocumentKind) -> int:
@@ -288,6 +327,17 @@ class Hospital(Role):
                 if entry.first <= number <= entry.last:
                     return id_
         raise NotFound(what=f"number {number}", where="the segments of this hospital")
+
+    def _require_reversible(self, number: int) -> None:
+        invoices, claims = self.ledgers.invoices, self.ledgers.claims
+        standing = invoices.invoice_of(number).standing
+        if standing == Standing.REVERSED:
+            raise InvoiceIsReversed(number=number, redLetter=invoices.reversed_by(number))
+        if standing == Standing.RED_LETTER:
+            raise InvoiceIsRedLetter(number=number)
+        locked, reimbursed = claims.usage_of(number)
+        if locked:
+            raise InvoiceInUse(number=number, locked=locked, reimbursed=reimbursed)
 
     def _reverse(self, number: int, red_letter: int, reason: int) -> Call:
         return self.ledgers.invoices.reverse(

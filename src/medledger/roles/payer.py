@@ -9,6 +9,7 @@ from medledger.chain.sender import Receipt
 from medledger.core.authorisation import Signed
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import ClaimAuthorisation, InvoiceHeader
+from medledger.core.numbers import format_number
 from medledger.errors import AuthorisationMismatch, MalformedEvidence
 from medledger.roles.role import Role
 
@@ -58,14 +59,15 @@ class Payer(Role):
         entries = self.ledgers.invoices.invoices_of([evidence.number for evidence, _ in rows])
         calls = []
         for (evidence, signed), entry in zip(rows, entries, strict=True):
-            self._require_for(signed, claims.address)
             message = signed.message_as(ClaimAuthorisation)
+            self._require_for(signed, claims.address)
             if not isinstance(evidence.header, InvoiceHeader):
                 raise MalformedEvidence(problem="it is not of a bill")
             if message.number != evidence.number or message.payer != self.institution:
                 raise AuthorisationMismatch(
-                    problem=f"allows payer {message.payer} and bill {message.number}, not payer "
-                    f"{self.institution} and bill {evidence.number}"
+                    problem=f"allows payer {message.payer} and bill "
+                    f"{format_number(message.number)}, not payer {self.institution} and bill "
+                    f"{format_number(evidence.number)}"
                 )
             act = (message.amount, message.deadline, signed.signature)
             if entry.patient == ZERO_ADDRESS:

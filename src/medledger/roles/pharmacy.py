@@ -9,6 +9,7 @@ from medledger.chain.sender import Receipt
 from medledger.core.authorisation import Signed
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import AcceptAuthorisation, PrescriptionHeader
+from medledger.core.numbers import format_number
 from medledger.core.states import State
 from medledger.errors import AuthorisationMismatch, MalformedEvidence
 from medledger.roles.carrier import Carrier
@@ -59,15 +60,15 @@ class Pharmacy(Carrier):
         entries = ledger.prescriptions_of([evidence.number for evidence, _ in rows])
         calls = []
         for (evidence, signed), entry in zip(rows, entries, strict=True):
-            self._require_for(signed, ledger.address)
             message = signed.message_as(AcceptAuthorisation)
+            self._require_for(signed, ledger.address)
             if not isinstance(evidence.header, PrescriptionHeader):
                 raise MalformedEvidence(problem="it is not of a prescription")
             if message.number != evidence.number or message.pharmacy != self.institution:
                 raise AuthorisationMismatch(
                     problem=f"allows pharmacy {message.pharmacy} and prescription "
-                    f"{message.number}, not pharmacy {self.institution} and prescription "
-                    f"{evidence.number}"
+                    f"{format_number(message.number)}, not pharmacy {self.institution} and "
+                    f"prescription {format_number(evidence.number)}"
                 )
             act = (message.deadline, signed.signature)
             if entry.state == State.NOT_OPENED:

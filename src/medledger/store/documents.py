@@ -8,7 +8,9 @@ same bytes can be sent again.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,12 +110,16 @@ class DocumentStore:
         try:
             self._engine: Engine = create_engine(url)
             if self._engine.dialect.name == "sqlite":
+                _make_private(self._engine.url.database)
                 event.listen(self._engine, "connect", _durable)
             _metadata.create_all(self._engine)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise StoreError(store=url, problem="is not a database address") from error
         except DBAPIError as error:
             raise StoreError(store=self.name, problem=f"cannot be opened: {error.orig}") from error
+        except OSError as error:
+            problem = f"cannot be made: {error.strerror}"
+            raise StoreError(store=self.name, problem=problem) from error
 
     @property
     def name(self) -> str:
@@ -249,6 +255,13 @@ class DocumentStore:
                     .order_by(_documents.c.number)
                 )
             )
+
+
+def _make_private(database: str | None) -> None:
+    """A new SQLite file is its owner's alone; SQLite gives its side files the same rights."""
+    if database and database != ":memory:" and not database.startswith("file:"):
+        with suppress(FileExistsError):
+            os.close(os.open(database, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _durable(connection: Any, _record: object) -> None:
