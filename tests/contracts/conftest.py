@@ -1,0 +1,728 @@
+"""The ledger deployed once on Anvil, its roles, and builders for documents and signatures.
+
+Every test starts from the same block: ape takes a snapshot before each and goes back after it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+from unittest.mock import patch
+
+import ape
+import pytest
+import rlp
+import solcx
+from ape.contracts import ContractContainer
+from ape.exceptions import CustomError
+from ape_ethereum.trace import TransactionTrace
+from eth_abi import encode
+from eth_account import Account
+from ethpm_types import ContractType
+from hexbytes import HexBytes
+
+from medledger.core.hashing import (
+    AcceptAuthorisation,
+    ClaimAuthorisation,
+    DeliveryConfirmation,
+    Header,
+    InvoiceHeader,
+    PrescriptionHeader,
+    TreeHead,
+    checksum_address,
+    keccak256,
+    leaf_hash,
+    name_hash,
+    word,
+)
+from medledger.core.numbers import document_number
+from medledger.core.patient_keys import PatientKey
+from medledger.core.states import Kind
+from medledger.core.tree import Tree
+
+DAY = 24 * 3600
+FAR_FUTURE = 4_102_444_800  # the year 2100
+BILL_CODE, OTHER_BILL_CODE = 46060126, 46060226
+PRESCRIPTION_CODE, OTHER_PRESCRIPTION_CODE = 46990126, 46990226
+SERIALS = 5_000
+
+
+# How this folder finds ape's plugin
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    # "pytest tests/contracts" loads this file before it reads the command line, early enough for
+    # ape's plugin. A run of all of tests/ comes here too late, and wants no node of ape's.
+    if not pluginmanager.has_plugin("terminalreporter"):
+        pluginmanager.import_plugin("ape_test", consider_entry_points=True)
+
+
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    return None if config.pluginmanager.has_plugin("ape-test") else True
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
+    if config.pluginmanager.has_plugin("ape-test"):
+        return None
+    return "not collected: tests/contracts, which needs ape; run it by its name"
+
+
+# Fixtures that leave the chain alone
+
+
+def steady(function: Callable[..., Any]) -> Any:
+    """A session fixture that does not depend on the chain's state, so that ape may keep it."""
+    return ape.fixture(chain_isolation=False, scope="session")(function)
+
+
+@steady
+def project(project: Any) -> Any:
+    """ape's project, compiled from the sources as they are.
+
+    ape compiles a changed file again, but not the files that import it: after a change of a base
+    contract or a library it would go on with the old bytecode of the contracts.
+    """
+    sources = [project.path / "ape-config.yaml", *sorted(project.contracts_folder.rglob("*.sol"))]
+    digest = keccak256(b"".join(keccak256(path.read_bytes()) for path in sources)).hex()
+    stamp = project.manifest_path.parent / "sources.keccak256"
+    if not stamp.is_file() or stamp.read_text() != digest:
+        project.clean()
+        project.load_contracts(use_cache=False)
+        stamp.write_text(digest)
+    return project
+
+
+@steady
+def far_future() -> int:
+    """A deadline that no test reaches, Unix seconds."""
+    return FAR_FUTURE
+
+
+@steady
+def lock_period() -> int:
+    return 30 * DAY
+
+
+@steady
+def lease_period() -> int:
+    return 2 * DAY
+
+
+@steady
+def patient() -> PatientKey:
+    return PatientKey.from_seed(b"the patient's phone".ljust(32, b"\0"))
+
+
+@steady
+def stranger_patient() -> PatientKey:
+    return PatientKey.from_seed(b"another phone".ljust(32, b"\0"))
+
+
+@steady
+def refused() -> Callable[..., AbstractContextManager[None]]:
+    """`ape.reverts`, held to the letter: this error of this contract, with exactly these arguments.
+
+    By itself `ape.reverts` passes any revert that it cannot decode, which is every revert of a
+    view function, and ignores arguments that the error has and the test does not name. Views are
+    therefore sent as transactions: `ledger.requireUsable.transact(number, sender=stranger)`.
+    """
+
+    @contextmanager
+    def held_to_the_letter(error: Any, /, **arguments: Any) -> Iterator[None]:
+        # ape would draw the call trace of each refusal, which takes longer than the refusal.
+        with patch.object(TransactionTrace, "show"), ape.reverts() as caught:
+            yield
+
+        arguments = {name: getattr(value, "address", value) for name, value in arguments.items()}
+        found, abi = caught.value, getattr(error, "abi", error)
+        if isinstance(found, CustomError):
+            assert (found.abi.name, found.inputs) == (abi.name, arguments)
+            if contract := getattr(error, "contract", None):
+                assert found.address == contract.address
+        else:
+            # A constructor reverts before ape knows the address, and so the ABI.
+            values = [arguments[parameter.name] for parameter in abi.inputs]
+            data = encode([str(parameter.type) for parameter in abi.inputs], values)
+            assert HexBytes(found.revert_message) == keccak256(abi.selector.encode())[:4] + data
+            assert len(values) == len(arguments)
+
+    return held_to_the_letter
+
+
+@steady
+def emits() -> Callable[..., None]:
+    """Asserts that a transaction logged exactly these events, in order, every argument given."""
+
+    def assert_events(receipt: Any, *expected: Any) -> None:
+        logged = receipt.events
+        assert logged == list(expected)
+        assert len(receipt.logs) == len(expected)
+        for found, wanted in zip(logged, expected, strict=True):
+            assert found.event_arguments.keys() == wanted.event_arguments.keys()
+
+    return assert_events
+
+
+# Roles
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The accounts by role. `ids[account]` is the institution that an account acts for."""
+
+    supervisor: Any
+    other_supervisor: Any
+    hospital: Any
+    hospital_second_key: Any
+    other_hospital: Any
+    pharmacy: Any
+    other_pharmacy: Any
+    courier: Any
+    other_courier: Any
+    payers: tuple[Any, ...]
+    stranger: Any
+
+
+@steady
+def new_account(accounts: Any) -> Callable[[], Any]:
+    """Makes an account with a key that nobody has used, and money for gas.
+
+    Not by ape's `generate_test_account`, which starts over when ape compiles during a run.
+    """
+    made = count()
+
+    def make() -> Any:
+        number = next(made)
+        secret = keccak256(b"account" + word(number))
+        address = Account.from_key(secret).address
+        account = accounts.init_test_account(number, address, "0x" + secret.hex())
+        account.balance = "100 ETH"
+        return account
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def roles(new_account: Callable[[], Any]) -> Roles:
+    keys = [new_account() for _ in range(17)]
+    return Roles(*keys[:9], payers=tuple(keys[9:16]), stranger=keys[16])
+
+
+@steady
+def supervisor(roles: Roles) -> Any:
+    return roles.supervisor
+
+
+@steady
+def other_supervisor(roles: Roles) -> Any:
+    return roles.other_supervisor
+
+
+@steady
+def hospital(roles: Roles) -> Any:
+    return roles.hospital
+
+
+@steady
+def hospital_second_key(roles: Roles) -> Any:
+    return roles.hospital_second_key
+
+
+@steady
+def other_hospital(roles: Roles) -> Any:
+    return roles.other_hospital
+
+
+@steady
+def pharmacy(roles: Roles) -> Any:
+    return roles.pharmacy
+
+
+@steady
+def other_pharmacy(roles: Roles) -> Any:
+    return roles.other_pharmacy
+
+
+@steady
+def courier(roles: Roles) -> Any:
+    return roles.courier
+
+
+@steady
+def other_courier(roles: Roles) -> Any:
+    return roles.other_courier
+
+
+@steady
+def payers(roles: Roles) -> tuple[Any, ...]:
+    """Seven payers: one more than a bill can have open locks."""
+    return roles.payers
+
+
+@steady
+def payer(roles: Roles) -> Any:
+    return roles.payers[0]
+
+
+@steady
+def other_payer(roles: Roles) -> Any:
+    return roles.payers[1]
+
+
+@steady
+def stranger(roles: Roles) -> Any:
+    return roles.stranger
+
+
+# The deployment
+
+
+@pytest.fixture(scope="session")
+def institutions(project: Any, supervisor: Any) -> Any:
+    return project.Institutions.deploy(
+        name_hash("supervisor"), 469023, supervisor, sender=supervisor
+    )
+
+
+@dataclass(frozen=True)
+class Ids:
+    """Institution ids by the account that acts for them."""
+
+    by_address: dict[str, int]
+
+    def __getitem__(self, account: Any) -> int:
+        return self.by_address[account.address]
+
+
+@pytest.fixture(scope="session")
+def ids(institutions: Any, roles: Roles) -> Ids:
+    """All roles but the stranger accredited; the ids are 1, 2, 3, ..."""
+    found = {roles.supervisor.address: 1}
+    accredited = [
+        (Kind.SUPERVISOR, roles.other_supervisor),
+        (Kind.HOSPITAL, roles.hospital),
+        (Kind.HOSPITAL, roles.other_hospital),
+        (Kind.PHARMACY, roles.pharmacy),
+        (Kind.PHARMACY, roles.other_pharmacy),
+        (Kind.COURIER, roles.courier),
+        (Kind.COURIER, roles.other_courier),
+        *((Kind.PAYER, account) for account in roles.payers),
+    ]
+    for number, (kind, account) in enumerate(accredited, start=2):
+        institutions.accredit(
+            kind,
+            469023,
+            name_hash(f"institution {number}"),
+            1,
+            FAR_FUTURE,
+            account,
+            sender=roles.supervisor,
+        )
+        found[account.address] = number
+    hospital = found[roles.hospital.address]
+    institutions.addOperator(hospital, roles.hospital_second_key, sender=roles.hospital)
+    found[roles.hospital_second_key.address] = hospital
+    return Ids(found)
+
+
+@steady
+def created_address() -> Callable[[str, int], str]:
+    """Where the sender's transaction of this nonce deploys a contract (CREATE)."""
+
+    def address(sender: str, nonce: int) -> str:
+        return checksum_address(keccak256(rlp.encode([HexBytes(sender), nonce]))[12:])
+
+    return address
+
+
+@steady
+def deploy_invoices_and_claims(
+    project: Any, created_address: Callable[[str, int], str]
+) -> Callable[..., tuple[Any, Any]]:
+    """Deploys the two contracts that name each other: Invoices takes the address of the next."""
+
+    def deploy(institutions: Any, lock_period: int, sender: Any) -> tuple[Any, Any]:
+        claims = created_address(sender.address, sender.nonce + 1)
+        invoices = project.Invoices.deploy(institutions, claims, sender=sender)
+        return invoices, project.Claims.deploy(institutions, invoices, lock_period, sender=sender)
+
+    return deploy
+
+
+@pytest.fixture(scope="session")
+def invoices_and_claims(
+    institutions: Any, deploy_invoices_and_claims: Any, lock_period: int, supervisor: Any
+) -> tuple[Any, Any]:
+    return deploy_invoices_and_claims(institutions, lock_period, supervisor)
+
+
+@steady
+def invoices(invoices_and_claims: tuple[Any, Any]) -> Any:
+    return invoices_and_claims[0]
+
+
+@steady
+def claims(invoices_and_claims: tuple[Any, Any]) -> Any:
+    return invoices_and_claims[1]
+
+
+@pytest.fixture(scope="session")
+def prescriptions(project: Any, institutions: Any, lease_period: int, supervisor: Any) -> Any:
+    return project.Prescriptions.deploy(institutions, lease_period, sender=supervisor)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A number segment that was allotted to a role."""
+
+    id: int
+    code: int
+    owner: Any
+
+    def number(self, serial: int) -> int:
+        return document_number(self.code, serial)
+
+    @property
+    def first(self) -> int:
+        return self.number(1)
+
+    @property
+    def last(self) -> int:
+        return self.number(SERIALS)
+
+
+def _allot(ledger: Any, ids: Ids, owner: Any, code: int, supervisor: Any) -> Segment:
+    receipt = ledger.allot(ids[owner], code, 1, SERIALS, sender=supervisor)
+    return Segment(receipt.return_value, code, owner)
+
+
+@pytest.fixture(scope="session")
+def bill_segment(invoices: Any, ids: Ids, hospital: Any, supervisor: Any) -> Segment:
+    return _allot(invoices, ids, hospital, BILL_CODE, supervisor)
+
+
+@pytest.fixture(scope="session")
+def other_bill_segment(
+    invoices: Any, ids: Ids, other_hospital: Any, supervisor: Any, bill_segment: Segment
+) -> Segment:
+    return _allot(invoices, ids, other_hospital, OTHER_BILL_CODE, supervisor)
+
+
+@pytest.fixture(scope="session")
+def prescription_segment(prescriptions: Any, ids: Ids, hospital: Any, supervisor: Any) -> Segment:
+    return _allot(prescriptions, ids, hospital, PRESCRIPTION_CODE, supervisor)
+
+
+@pytest.fixture(scope="session")
+def other_prescription_segment(
+    prescriptions: Any,
+    ids: Ids,
+    other_hospital: Any,
+    supervisor: Any,
+    prescription_segment: Segment,
+) -> Segment:
+    return _allot(prescriptions, ids, other_hospital, OTHER_PRESCRIPTION_CODE, supervisor)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def deployment(
+    other_bill_segment: Segment, other_prescription_segment: Segment, harness: Any
+) -> None:
+    """All that changes the chain, before the first test.
+
+    ape starts over where a session fixture that is not steady comes later.
+    """
+
+
+# Contracts of the tests' own
+
+
+@steady
+def compiled(project: Any) -> dict[str, ContractContainer]:
+    """The contracts of harness/ by name.
+
+    They are kept out of contracts/ and out of ape's project, so that they are never shipped.
+    """
+    folder = project.path / "tests" / "contracts" / "harness"
+    sources = {
+        path.relative_to(project.path).as_posix(): {"content": path.read_text()}
+        for path in sorted(folder.glob("*.sol"))
+    }
+    output = solcx.compile_standard(
+        {
+            "language": "Solidity",
+            "sources": sources,
+            "settings": {
+                "evmVersion": "paris",
+                "optimizer": {"enabled": True},
+                "outputSelection": {
+                    name: {"*": ["abi", "evm.bytecode.object"]} for name in sources
+                },
+            },
+        },
+        base_path=project.path,
+        solc_version="0.8.30",
+    )
+    return {
+        name: ContractContainer(
+            ContractType.model_validate(
+                {
+                    "contractName": name,
+                    "abi": contract["abi"],
+                    "deploymentBytecode": {
+                        "bytecode": "0x" + contract["evm"]["bytecode"]["object"]
+                    },
+                }
+            )
+        )
+        for source in sources
+        for name, contract in output["contracts"][source].items()
+    }
+
+
+@pytest.fixture(scope="session")
+def harness(compiled: dict[str, ContractContainer], supervisor: Any) -> Any:
+    """contracts/libraries/Hashing.sol, each function callable."""
+    return compiled["HashingHarness"].deploy(sender=supervisor)
+
+
+@steady
+def vectors(project: Any) -> dict[str, Any]:
+    text = (project.path / "tests" / "vectors" / "hashing.json").read_text(encoding="utf-8")
+    found = json.loads(text)
+    assert isinstance(found, dict)
+    return found
+
+
+# Documents
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Issued documents with everything that a proof of one of them takes."""
+
+    headers: tuple[Header, ...]
+    head: TreeHead
+    tree: Tree
+    segment: Segment
+    receipt: Any
+
+    @property
+    def paths(self) -> list[list[bytes]]:
+        return [list(self.tree.path(index)) for index in range(len(self.headers))]
+
+    def number(self, index: int = 0) -> int:
+        return self.headers[index].number
+
+    def proof(self, index: int = 0) -> tuple[Any, Any, list[bytes]]:
+        """The arguments of `open`: header, head, path."""
+        return self.headers[index].as_abi(), self.head.as_abi(), list(self.tree.path(index))
+
+
+def _issue(
+    ledger: Any,
+    segment: Segment,
+    count: int,
+    header_of: Callable[[int], Header],
+    leaves: Callable[[tuple[Header, ...]], list[bytes]] | None,
+) -> Batch:
+    first = ledger.segmentOf(segment.id).next
+    headers = tuple(header_of(first + index) for index in range(count))
+    hashes = [leaf_hash(header.struct_hash()) for header in headers]
+    tree = Tree(hashes if leaves is None else leaves(headers))
+    receipt = ledger.issue(segment.id, first, len(tree), tree.root, sender=segment.owner)
+    head = TreeHead(first, len(tree), segment.id, receipt.timestamp)
+    return Batch(headers, head, tree, segment, receipt)
+
+
+@steady
+def issue_bills(invoices: Any, patient: PatientKey, bill_segment: Segment) -> Callable[..., Batch]:
+    """Issues `count` bills in one batch. `leaves` replaces the leaves of an honest issuer."""
+    default_segment = bill_segment
+
+    def issue(
+        count: int = 1,
+        *,
+        claimable: int = 10_000,
+        on_hold: bool = False,
+        holder: str | None = None,
+        segment: Segment = default_segment,
+        leaves: Callable[[tuple[Header, ...]], list[bytes]] | None = None,
+    ) -> Batch:
+        def header_of(number: int) -> InvoiceHeader:
+            address = patient.address("Invoice", number) if holder is None else holder
+            body = keccak256(b"body" + word(number))
+            return InvoiceHeader(number, address, claimable, 156, on_hold, body)
+
+        return _issue(invoices, segment, count, header_of, leaves)
+
+    return issue
+
+
+@steady
+def open_bills(invoices: Any, issue_bills: Any, stranger: Any) -> Callable[..., list[int]]:
+    """Issues `count` bills in one batch, opens each, and returns their numbers."""
+
+    def issue_and_open(count: int = 1, **settings: Any) -> list[int]:
+        batch = issue_bills(count, **settings)
+        for index in range(count):
+            invoices.open(*batch.proof(index), sender=stranger)
+        return [header.number for header in batch.headers]
+
+    return issue_and_open
+
+
+@steady
+def open_bill(open_bills: Any) -> Callable[..., int]:
+    """Issues and opens one bill and returns its number."""
+    return lambda **settings: open_bills(1, **settings)[0]
+
+
+@steady
+def issue_prescriptions(
+    prescriptions: Any, patient: PatientKey, prescription_segment: Segment
+) -> Callable[..., Batch]:
+    """Issues `count` prescriptions in one batch."""
+    default_segment = prescription_segment
+
+    def issue(
+        count: int = 1,
+        *,
+        quantities: tuple[int, ...] = (24, 10),
+        valid_until: int = FAR_FUTURE,
+        on_hold: bool = False,
+        holder: str | None = None,
+        segment: Segment = default_segment,
+    ) -> Batch:
+        def header_of(number: int) -> PrescriptionHeader:
+            address = patient.address("Prescription", number) if holder is None else holder
+            body = keccak256(b"body" + word(number))
+            return PrescriptionHeader(number, address, valid_until, quantities, on_hold, body)
+
+        return _issue(prescriptions, segment, count, header_of, None)
+
+    return issue
+
+
+@steady
+def open_prescription(
+    prescriptions: Any, issue_prescriptions: Any, stranger: Any
+) -> Callable[..., int]:
+    """Issues and opens one prescription and returns its number."""
+
+    def issue_and_open(**settings: Any) -> int:
+        batch = issue_prescriptions(1, **settings)
+        prescriptions.open(*batch.proof(), sender=stranger)
+        return batch.number()
+
+    return issue_and_open
+
+
+# Signatures of the patient
+
+
+@steady
+def authorise_claim(claims: Any, chain: Any, ids: Ids, patient: PatientKey) -> Callable[..., bytes]:
+    """The patient's signature: this payer may lock this amount of this bill."""
+    default_key = patient
+
+    def sign(
+        number: int,
+        payer: Any,
+        amount: int,
+        sequence: int = 0,
+        deadline: int = FAR_FUTURE,
+        *,
+        key: PatientKey = default_key,
+        chain_id: int = chain.chain_id,
+        contract: str = claims.address,
+    ) -> bytes:
+        message = ClaimAuthorisation(number, ids[payer], amount, sequence, deadline)
+        return key.sign(message, "Invoice", chain_id, contract)
+
+    return sign
+
+
+@steady
+def authorise_accept(
+    prescriptions: Any, chain: Any, ids: Ids, patient: PatientKey
+) -> Callable[..., bytes]:
+    """The patient's signature: this pharmacy may accept this prescription."""
+    default_key = patient
+
+    def sign(
+        number: int,
+        pharmacy: Any,
+        sequence: int = 0,
+        deadline: int = FAR_FUTURE,
+        *,
+        key: PatientKey = default_key,
+        chain_id: int = chain.chain_id,
+        contract: str = prescriptions.address,
+    ) -> bytes:
+        message = AcceptAuthorisation(number, ids[pharmacy], sequence, deadline)
+        return key.sign(message, "Prescription", chain_id, contract)
+
+    return sign
+
+
+@steady
+def confirm_delivery(prescriptions: Any, chain: Any, patient: PatientKey) -> Callable[..., bytes]:
+    """The patient's signature: the parcel has arrived."""
+    default_key = patient
+
+    def sign(
+        number: int,
+        sequence: int = 1,
+        deadline: int = FAR_FUTURE,
+        *,
+        key: PatientKey = default_key,
+        chain_id: int = chain.chain_id,
+        contract: str = prescriptions.address,
+    ) -> bytes:
+        message = DeliveryConfirmation(number, sequence, deadline)
+        return key.sign(message, "Prescription", chain_id, contract)
+
+    return sign
+
+
+# Acts with the patient's signature
+
+
+@steady
+def lock(claims: Any, authorise_claim: Any) -> Callable[..., Any]:
+    """A payer locks an amount of an opened bill, well signed."""
+
+    def act(
+        number: int, payer: Any, amount: int, sequence: int = 0, deadline: int = FAR_FUTURE
+    ) -> Any:
+        signature = authorise_claim(number, payer, amount, sequence, deadline)
+        return claims.lock(number, amount, deadline, signature, sender=payer)
+
+    return act
+
+
+@steady
+def accept(prescriptions: Any, authorise_accept: Any) -> Callable[..., Any]:
+    """A pharmacy accepts an opened prescription, well signed."""
+
+    def act(number: int, pharmacy: Any, sequence: int = 0, deadline: int = FAR_FUTURE) -> Any:
+        signature = authorise_accept(number, pharmacy, sequence, deadline)
+        return prescriptions.accept(number, deadline, signature, sender=pharmacy)
+
+    return act
+
+
+@steady
+def deliver(prescriptions: Any, confirm_delivery: Any, stranger: Any) -> Callable[..., Any]:
+    """A stranger relays the patient's confirmation."""
+
+    def act(number: int, sequence: int = 1, deadline: int = FAR_FUTURE) -> Any:
+        confirmation = confirm_delivery(number, sequence, deadline)
+        return prescriptions.deliver(number, deadline, confirmation, sender=stranger)
+
+    return act

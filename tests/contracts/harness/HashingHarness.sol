@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {Hashing} from "contracts/libraries/Hashing.sol";
+
+/// @title The hashing library, callable from a test
+/// @notice One function for each of the library's; nothing is computed here.
+contract HashingHarness {
+    function invoiceLeaf(Hashing.InvoiceHeader calldata header) external pure returns (bytes32) {
+        return Hashing.invoiceLeaf(header);
+    }
+
+    function prescriptionLeaf(Hashing.PrescriptionHeader calldata header) external pure returns (bytes32) {
+        return Hashing.prescriptionLeaf(header);
+    }
+
+    function claimAuthorisation(uint64 number, uint32 payer, uint64 amount, uint32 sequence, uint64 deadline)
+        external
+        pure
+        returns (bytes32)
+    {
+        return Hashing.claimAuthorisation(number, payer, amount, sequence, deadline);
+    }
+
+    function acceptAuthorisation(uint64 number, uint32 pharmacy, uint16 sequence, uint64 deadline)
+        external
+        pure
+        returns (bytes32)
+    {
+        return Hashing.acceptAuthorisation(number, pharmacy, sequence, deadline);
+    }
+
+    function deliveryConfirmation(uint64 number, uint16 sequence, uint64 deadline) external pure returns (bytes32) {
+        return Hashing.deliveryConfirmation(number, sequence, deadline);
+    }
+
+    function leaf(bytes32 structHash) external pure returns (bytes32) {
+        return Hashing.leaf(structHash);
+    }
+
+    function node(bytes32 left, bytes32 right) external pure returns (bytes32) {
+        return Hashing.node(left, right);
+    }
+
+    function headHash(Hashing.TreeHead calldata head, bytes32 root) external pure returns (bytes32) {
+        return Hashing.headHash(head, root);
+    }
+
+    function rootOfPath(bytes32 leaf_, uint256 index, uint256 count, bytes32[] calldata path)
+        external
+        pure
+        returns (bytes32)
+    {
+        return Hashing.rootOfPath(leaf_, index, count, path);
+    }
+}

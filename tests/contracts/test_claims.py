@@ -1,0 +1,689 @@
+"""Locks, settlements and releases: {claimable, locked, reimbursed} over all payers."""
+
+from __future__ import annotations
+
+import pytest
+
+from medledger.core.hashing import keccak256
+from medledger.core.states import Status
+
+EXPLANATION = keccak256(b"explanation of benefit")
+REASON = 12
+UINT64_MAX = 2**64 - 1
+
+
+@pytest.fixture
+def settle(claims):
+    def act(number, payer, amount):
+        return claims.settle(number, amount, REASON, EXPLANATION, sender=payer)
+
+    return act
+
+
+@pytest.fixture
+def release(claims):
+    return lambda number, payer: claims.release(number, REASON, sender=payer)
+
+
+@pytest.fixture
+def until_of(claims, ids):
+    """The last second of a payer's lock."""
+    return lambda number, payer: claims.claimOf(number, ids[payer]).until
+
+
+# Deploying
+
+
+def test_deploy__the_ledger_names_this_contract__keeps_what_it_was_given(
+    claims, invoices, institutions, lock_period
+):
+    assert invoices.claims() == claims
+    assert claims.invoices() == invoices
+    assert claims.institutions() == institutions
+    assert invoices.institutions() == institutions
+    assert claims.lockPeriod() == lock_period
+
+
+def test_deploy__ledger_of_another_claims_contract__is_refused(
+    project, institutions, invoices, supervisor, lock_period, refused
+):
+    with refused(project.Claims.LedgerMismatch, invoices=invoices):
+        project.Claims.deploy(institutions, invoices, lock_period, sender=supervisor)
+
+
+def test_deploy__no_lock_period__is_refused(
+    project, created_address, institutions, supervisor, chain, refused
+):
+    predicted = created_address(supervisor.address, supervisor.nonce + 1)
+    invoices = project.Invoices.deploy(institutions, predicted, sender=supervisor)
+    deployment = project.Claims.constructor.serialize_transaction(
+        institutions, invoices, 0, sender=supervisor
+    )
+
+    with refused(project.Claims.LockPeriodInvalid):
+        # Not sent: ape asks for the reason of a sent transaction by a call, which has the next
+        # nonce, and so an address that the ledger does not name.
+        chain.provider.estimate_gas_cost(deployment)
+
+
+# Locking
+
+
+def test_lock__first_claim_on_a_bill__takes_the_amount(
+    invoices, claims, ids, open_bills, payer, other_payer, lock, lock_period, emits
+):
+    number, neighbour = open_bills(2, claimable=10_000)
+    before = invoices.invoiceOf(number)
+
+    receipt = lock(number, payer, 4_000)
+
+    until = receipt.timestamp + lock_period
+    emits(
+        receipt,
+        claims.ClaimLocked(
+            number=number, payer=ids[payer], amount=4_000, until=until, sequence=0, by=payer
+        ),
+    )
+    assert claims.claimOf(number, ids[payer]) == (4_000, until, 1, Status.LOCKED)
+    assert claims.usageOf(number) == (4_000, 0)
+    assert claims.remainderOf(number) == 6_000
+    assert claims.recoupDueOf(number) == 0
+    assert claims.claimOf(number, ids[other_payer]) == (0, 0, 0, Status.NONE)
+    assert claims.claimOf(neighbour, ids[payer]) == (0, 0, 0, Status.NONE)
+    assert claims.usageOf(neighbour) == (0, 0)
+    assert claims.remainderOf(neighbour) == 10_000
+    assert invoices.invoiceOf(number) == before
+
+
+def test_lock__whole_claimable_part__leaves_nothing(
+    claims, open_bill, payer, other_payer, lock, refused
+):
+    number = open_bill(claimable=10_000)
+
+    lock(number, payer, 10_000)
+
+    assert claims.remainderOf(number) == 0
+    with refused(claims.OverRemainder, number=number, amount=1, remainder=0):
+        lock(number, other_payer, 1)
+
+
+def test_lock__largest_amount_there_is__is_accepted(claims, open_bill, payer, lock, settle):
+    number = open_bill(claimable=UINT64_MAX)
+
+    lock(number, payer, UINT64_MAX)
+    settle(number, payer, UINT64_MAX)
+
+    assert claims.usageOf(number) == (0, UINT64_MAX)
+    assert claims.remainderOf(number) == 0
+
+
+def test_lock__one_more_than_the_remainder__is_refused(
+    claims, open_bill, payer, other_payer, lock, settle, refused
+):
+    number = open_bill(claimable=10_000)
+    with refused(claims.OverRemainder, number=number, amount=10_001, remainder=10_000):
+        lock(number, payer, 10_001)
+    lock(number, payer, 4_000)
+    settle(number, payer, 3_000)
+
+    with refused(claims.OverRemainder, number=number, amount=7_001, remainder=7_000):
+        lock(number, other_payer, 7_001)
+    lock(number, other_payer, 7_000)
+    assert claims.usageOf(number) == (7_000, 3_000)
+
+
+def test_lock__largest_amount_over_a_small_remainder__is_refused(
+    claims, open_bill, payer, lock, refused
+):
+    number = open_bill(claimable=10_000)
+
+    with refused(claims.OverRemainder, number=number, amount=UINT64_MAX, remainder=10_000):
+        lock(number, payer, UINT64_MAX)
+
+
+def test_lock__bill_with_nothing_claimable__is_refused(claims, open_bill, payer, lock, refused):
+    number = open_bill(claimable=0)
+
+    with refused(claims.OverRemainder, number=number, amount=1, remainder=0):
+        lock(number, payer, 1)
+
+
+def test_lock__nothing__is_refused(claims, open_bill, payer, lock, refused):
+    number = open_bill()
+
+    with refused(claims.AmountZero):
+        lock(number, payer, 0)
+
+
+def test_lock__twice_by_one_payer__is_refused(
+    claims, open_bill, payer, lock, until_of, refused, ids
+):
+    number = open_bill()
+    lock(number, payer, 4_000)
+
+    with refused(
+        claims.ClaimIsLocked, number=number, payer=ids[payer], until=until_of(number, payer)
+    ):
+        lock(number, payer, 1_000, sequence=1)
+
+
+def test_lock__after_settling__is_refused(claims, open_bill, payer, lock, settle, refused, ids):
+    number = open_bill()
+    lock(number, payer, 4_000)
+    settle(number, payer, 3_000)
+
+    with refused(claims.ClaimIsSettled, number=number, payer=ids[payer], amount=3_000):
+        lock(number, payer, 1_000, sequence=1)
+
+
+def test_lock__last_second_of_ones_own_lock__is_refused_and_the_next_accepted(
+    claims, open_bill, payer, lock, until_of, refused, ids, chain, lock_period
+):
+    number = open_bill()
+    lock(number, payer, 4_000)
+    until = until_of(number, payer)
+
+    chain.pending_timestamp = until
+    with refused(claims.ClaimIsLocked, number=number, payer=ids[payer], until=until):
+        lock(number, payer, 1_000, sequence=1)
+    chain.pending_timestamp = until + 1
+    receipt = lock(number, payer, 1_000, sequence=1)
+
+    assert receipt.events[0].sequence == 1
+    assert claims.claimOf(number, ids[payer]) == (
+        1_000,
+        until + 1 + lock_period,
+        2,
+        Status.LOCKED,
+    )
+    assert claims.usageOf(number) == (1_000, 0)
+
+
+def test_lock__others_lock_expired__frees_the_amount_by_itself(
+    claims, open_bill, payer, other_payer, lock, until_of, refused, chain, ids
+):
+    number = open_bill(claimable=10_000)
+    lock(number, payer, 10_000)
+    until = until_of(number, payer)
+
+    chain.pending_timestamp = until
+    with refused(claims.OverRemainder, number=number, amount=10_000, remainder=0):
+        lock(number, other_payer, 10_000)
+    assert claims.usageOf(number) == (10_000, 0)
+    chain.mine(timestamp=until + 1)
+    assert claims.usageOf(number) == (0, 0)
+    assert claims.remainderOf(number) == 10_000
+    lock(number, other_payer, 10_000)
+
+    assert claims.usageOf(number) == (10_000, 0)
+    # The record says Locked still, as its warning tells.
+    assert claims.claimOf(number, ids[payer]) == (10_000, until, 1, Status.LOCKED)
+
+
+def test_lock__bill_that_is_not_opened__is_refused(invoices, issue_bills, payer, lock, refused):
+    number = issue_bills(1).number()
+
+    with refused(invoices.InvoiceNotOpened, number=number):
+        lock(number, payer, 1_000)
+
+
+def test_lock__held_bill__is_refused(
+    invoices, open_bill, hospital, payer, lock, refused, bill_segment
+):
+    number = open_bill(on_hold=True)
+
+    with refused(invoices.DocumentIsHeld, number=number):
+        lock(number, payer, 1_000)
+    invoices.release(bill_segment.id, number, sender=hospital)
+    lock(number, payer, 1_000)
+
+
+def test_lock__reversed_bill_or_red_letter__is_refused(
+    invoices, open_bills, hospital, payer, lock, refused, bill_segment
+):
+    number, red_letter = open_bills(2)
+    segment = bill_segment.id
+    invoices.reverse(segment, number, segment, red_letter, 1, sender=hospital)
+
+    with refused(invoices.InvoiceIsReversed, number=number, redLetter=red_letter):
+        lock(number, payer, 1_000)
+    with refused(invoices.InvoiceIsRedLetter, number=red_letter):
+        lock(red_letter, payer, 1_000)
+
+
+def test_lock__while_paused__is_refused(invoices, open_bill, supervisor, payer, lock, refused):
+    number = open_bill()
+    invoices.pause(sender=supervisor)
+
+    with refused(invoices.EnforcedPause):
+        lock(number, payer, 1_000)
+
+
+def test_lock__deadline_is_this_second__is_accepted(claims, open_bill, payer, lock, chain):
+    number = open_bill()
+    now = chain.pending_timestamp + 100
+
+    chain.pending_timestamp = now
+    lock(number, payer, 1_000, deadline=now)
+
+    assert claims.usageOf(number) == (1_000, 0)
+
+
+def test_lock__deadline_was_a_second_ago__is_refused(
+    claims, open_bill, payer, lock, refused, chain
+):
+    number = open_bill()
+    now = chain.pending_timestamp + 100
+    chain.pending_timestamp = now
+
+    with refused(claims.AuthorisationExpired, number=number, deadline=now - 1):
+        lock(number, payer, 1_000, deadline=now - 1)
+    assert claims.usageOf(number) == (0, 0)
+
+
+# Opening and locking at once
+
+
+def test_open_and_lock__bill_that_is_not_opened__opens_and_locks_it(
+    invoices, claims, ids, issue_bills, payer, authorise_claim, emits, far_future, lock_period
+):
+    batch = issue_bills(3, claimable=10_000)
+    header = batch.headers[1]
+    signature = authorise_claim(header.number, payer, 2_500)
+
+    receipt = claims.openAndLock(*batch.proof(1), 2_500, far_future, signature, sender=payer)
+
+    emits(
+        receipt,
+        invoices.InvoiceOpened(
+            number=header.number,
+            patient=header.patient,
+            claimable=10_000,
+            currency=156,
+            bornOnHold=False,
+        ),
+        claims.ClaimLocked(
+            number=header.number,
+            payer=ids[payer],
+            amount=2_500,
+            until=receipt.timestamp + lock_period,
+            sequence=0,
+            by=payer,
+        ),
+    )
+    assert invoices.invoiceOf(header.number).patient == header.patient
+    assert claims.usageOf(header.number) == (2_500, 0)
+    assert claims.remainderOf(batch.number(0)) == 0
+
+
+def test_open_and_lock__opened_bill__locks_it(
+    invoices, claims, issue_bills, payer, stranger, authorise_claim, far_future
+):
+    batch = issue_bills(1)
+    invoices.open(*batch.proof(), sender=stranger)
+    signature = authorise_claim(batch.number(), payer, 2_500)
+
+    receipt = claims.openAndLock(*batch.proof(), 2_500, far_future, signature, sender=payer)
+
+    assert [event.event_name for event in receipt.events] == ["ClaimLocked"]
+    assert claims.usageOf(batch.number()) == (2_500, 0)
+
+
+def test_open_and_lock__forged_header__is_refused(
+    invoices, claims, issue_bills, payer, authorise_claim, far_future, refused
+):
+    batch = issue_bills(2, claimable=100)
+    header, head, path = batch.proof()
+    forged = (*header[:2], 10_000, *header[3:])
+    signature = authorise_claim(batch.number(), payer, 2_500)
+
+    with refused(invoices.ProofInvalid, number=batch.number()):
+        claims.openAndLock(forged, head, path, 2_500, far_future, signature, sender=payer)
+
+
+def test_open_and_lock__amount_over_the_claimable_part__opens_nothing(
+    invoices, claims, issue_bills, payer, authorise_claim, far_future, refused
+):
+    batch = issue_bills(1, claimable=100)
+    signature = authorise_claim(batch.number(), payer, 101)
+
+    with refused(claims.OverRemainder, number=batch.number(), amount=101, remainder=100):
+        claims.openAndLock(*batch.proof(), 101, far_future, signature, sender=payer)
+    assert int(invoices.invoiceOf(batch.number()).patient, 16) == 0
+
+
+# Settling
+
+
+def test_settle__part_of_the_lock__frees_the_rest(
+    claims, ids, open_bills, payer, other_payer, lock, settle, emits
+):
+    number, neighbour = open_bills(2, claimable=10_000)
+    lock(number, payer, 6_000)
+    lock(number, other_payer, 1_000)
+    lock(neighbour, payer, 500)
+    others = claims.claimOf(number, ids[other_payer])
+
+    receipt = settle(number, payer, 4_000)
+
+    emits(
+        receipt,
+        claims.ClaimSettled(
+            number=number,
+            payer=ids[payer],
+            amount=4_000,
+            reason=REASON,
+            explanation=EXPLANATION,
+            by=payer,
+        ),
+    )
+    assert claims.claimOf(number, ids[payer]) == (4_000, receipt.timestamp, 1, Status.SETTLED)
+    assert claims.usageOf(number) == (1_000, 4_000)
+    assert claims.remainderOf(number) == 5_000
+    assert claims.claimOf(number, ids[other_payer]) == others
+    assert claims.usageOf(neighbour) == (500, 0)
+
+
+def test_settle__the_whole_lock__reimburses_it(claims, open_bill, payer, lock, settle):
+    number = open_bill(claimable=10_000)
+    lock(number, payer, 6_000)
+
+    settle(number, payer, 6_000)
+
+    assert claims.usageOf(number) == (0, 6_000)
+    assert claims.remainderOf(number) == 4_000
+
+
+def test_settle__two_payers__both_count(claims, open_bill, payer, other_payer, lock, settle):
+    number = open_bill(claimable=10_000)
+    lock(number, payer, 6_000)
+    lock(number, other_payer, 4_000)
+
+    settle(number, other_payer, 4_000)
+    settle(number, payer, 6_000)
+
+    assert claims.usageOf(number) == (0, 10_000)
+
+
+def test_settle__more_than_was_locked__is_refused(claims, open_bill, payer, lock, settle, refused):
+    number = open_bill()
+    lock(number, payer, 4_000)
+
+    with refused(claims.OverLock, number=number, amount=4_001, locked=4_000):
+        settle(number, payer, 4_001)
+    assert claims.usageOf(number) == (4_000, 0)
+
+
+def test_settle__nothing__is_refused(claims, open_bill, payer, lock, settle, refused):
+    number = open_bill()
+    lock(number, payer, 4_000)
+
+    with refused(claims.AmountZero):
+        settle(number, payer, 0)
+
+
+def test_settle__without_a_lock__is_refused(
+    claims, ids, open_bill, payer, other_payer, lock, settle, refused
+):
+    number = open_bill()
+    lock(number, payer, 4_000)
+
+    with refused(claims.ClaimNotLocked, number=number, payer=ids[other_payer]):
+        settle(number, other_payer, 4_000)
+
+
+def test_settle__twice__is_refused(claims, ids, open_bill, payer, lock, settle, refused):
+    number = open_bill()
+    lock(number, payer, 4_000)
+    settle(number, payer, 1_000)
+
+    with refused(claims.ClaimIsSettled, number=number, payer=ids[payer], amount=1_000):
+        settle(number, payer, 1_000)
+    assert claims.usageOf(number) == (0, 1_000)
+
+
+def test_settle__after_releasing__is_refused(
+    claims, ids, open_bill, payer, lock, settle, release, refused
+):
+    number = open_bill()
+    lock(number, payer, 4_000)
+    release(number, payer)
+
+    with refused(claims.ClaimNotLocked, number=number, payer=ids[payer]):
+        settle(number, payer, 1_000)
+
+
+def test_settle__last_second_of_the_lock__is_accepted(
+    claims, open_bill, payer, lock, settle, until_of, chain
+):
+    number = open_bill()
+    lock(number, payer, 4_000)
+
+    chain.pending_timestamp = until_of(number, payer)
+    settle(number, payer, 4_000)
+
+    assert claims.usageOf(number) == (0, 4_000)
+
+
+def test_settle__a_second_after_the_lock__is_refused(
+    claims, ids, open_bill, payer, lock, settle, until_of, chain, refused
+):
+    number = open_bill()
+    lock(number, payer, 4_000)
+    chain.pending_timestamp = until_of(number, payer) + 1
+
+    with refused(claims.ClaimNotLocked, number=number, payer=ids[payer]):
+        settle(number, payer, 4_000)
+    assert claims.usageOf(number) == (0, 0)
+
+
+def test_settle__on_a_paused_ledger__is_accepted(
+    invoices, claims, open_bill, payer, supervisor, lock, settle
+):
+    number = open_bill()
+    lock(number, payer, 4_000)
+    invoices.pause(sender=supervisor)
+
+    settle(number, payer, 4_000)
+
+    assert claims.usageOf(number) == (0, 4_000)
+
+
+def test_settle__beside_an_expired_lock__sweeps_it(
+    claims, open_bill, payer, other_payer, lock, settle, until_of, chain
+):
+    number = open_bill(claimable=10_000)
+    lock(number, other_payer, 5_000)
+    chain.pending_timestamp = until_of(number, other_payer)
+    lock(number, payer, 5_000)
+    chain.pending_timestamp = until_of(number, other_payer) + 1
+
+    settle(number, payer, 5_000)
+
+    assert claims.usageOf(number) == (0, 5_000)
+    assert claims.remainderOf(number) == 5_000
+
+
+# Releasing
+
+
+def test_release__open_lock__frees_the_amount(
+    claims, ids, open_bill, payer, other_payer, lock, release, emits
+):
+    number = open_bill(claimable=10_000)
+    lock(number, payer, 6_000)
+    lock(number, other_payer, 1_000)
+
+    receipt = release(number, payer)
+
+    emits(
+        receipt,
+        claims.ClaimReleased(number=number, payer=ids[payer], reason=REASON, by=payer),
+    )
+    assert claims.claimOf(number, ids[payer]) == (0, receipt.timestamp, 1, Status.RELEASED)
+    assert claims.usageOf(number) == (1_000, 0)
+    assert claims.remainderOf(number) == 9_000
+
+
+def test_release__then_lock_again__takes_the_next_sequence(
+    claims, ids, open_bill, payer, lock, release
+):
+    number = open_bill()
+    lock(number, payer, 6_000)
+    release(number, payer)
+
+    receipt = lock(number, payer, 2_000, sequence=1)
+
+    assert receipt.events[0].sequence == 1
+    assert claims.claimOf(number, ids[payer]).sequence == 2
+    assert claims.usageOf(number) == (2_000, 0)
+
+
+def test_release__without_a_lock__is_refused(
+    claims, ids, open_bill, payer, other_payer, lock, release, refused
+):
+    number = open_bill()
+    lock(number, payer, 6_000)
+
+    with refused(claims.ClaimNotLocked, number=number, payer=ids[other_payer]):
+        release(number, other_payer)
+
+
+def test_release__twice__is_refused(claims, ids, open_bill, payer, lock, release, refused):
+    number = open_bill()
+    lock(number, payer, 6_000)
+    release(number, payer)
+
+    with refused(claims.ClaimNotLocked, number=number, payer=ids[payer]):
+        release(number, payer)
+
+
+def test_release__after_settling__is_refused(
+    claims, ids, open_bill, payer, lock, settle, release, refused
+):
+    number = open_bill()
+    lock(number, payer, 6_000)
+    settle(number, payer, 5_000)
+
+    with refused(claims.ClaimIsSettled, number=number, payer=ids[payer], amount=5_000):
+        release(number, payer)
+    assert claims.usageOf(number) == (0, 5_000)
+
+
+def test_release__last_second_of_the_lock_and_the_next__accepted_then_refused(
+    claims, ids, open_bills, payer, lock, release, until_of, chain, refused
+):
+    number, another = open_bills(2)
+    lock(number, payer, 6_000)
+    until = until_of(number, payer)
+    chain.pending_timestamp = until
+    lock(another, payer, 1_000)
+    chain.mine(timestamp=until_of(another, payer) - 1)
+
+    chain.pending_timestamp = until_of(another, payer)
+    release(another, payer)
+
+    assert claims.usageOf(another) == (0, 0)
+    with refused(claims.ClaimNotLocked, number=number, payer=ids[payer]):
+        release(number, payer)
+
+
+def test_release__on_a_paused_ledger__is_accepted(
+    invoices, claims, open_bill, payer, supervisor, lock, release
+):
+    number = open_bill()
+    lock(number, payer, 4_000)
+    invoices.pause(sender=supervisor)
+
+    release(number, payer)
+
+    assert claims.usageOf(number) == (0, 0)
+
+
+# Many payers
+
+
+def test_lock__six_payers__the_seventh_is_refused_until_one_leaves(
+    claims, open_bill, payers, lock, settle, release, refused
+):
+    number = open_bill(claimable=10_000)
+    for account in payers[:6]:
+        lock(number, account, 100)
+    assert claims.usageOf(number) == (600, 0)
+
+    with refused(claims.TooManyLocks, number=number):
+        lock(number, payers[6], 100)
+    settle(number, payers[2], 100)
+    lock(number, payers[6], 100)
+    assert claims.usageOf(number) == (600, 100)
+    release(number, payers[0])
+    lock(number, payers[0], 50, sequence=1)
+    assert claims.usageOf(number) == (550, 100)
+
+
+def test_lock__six_locks_expired__seventh_payer_finds_all_free(
+    claims, open_bill, payers, lock, until_of, refused, chain
+):
+    number = open_bill(claimable=600)
+    for account in payers[:6]:
+        lock(number, account, 100)
+    first_until, last_until = until_of(number, payers[0]), until_of(number, payers[5])
+
+    chain.pending_timestamp = first_until
+    with refused(claims.TooManyLocks, number=number):
+        lock(number, payers[6], 100)
+    chain.pending_timestamp = last_until + 1
+    lock(number, payers[6], 600)
+
+    assert claims.usageOf(number) == (600, 0)
+    assert claims.remainderOf(number) == 0
+
+
+def test_lock__locks_that_end_one_after_another__free_one_after_another(
+    claims, open_bill, payers, lock, until_of, chain
+):
+    number = open_bill(claimable=600)
+    start = chain.pending_timestamp + 100
+    for place, account in enumerate(payers[:6]):
+        chain.pending_timestamp = start + 10 * place
+        lock(number, account, 2**place)
+    ends = [until_of(number, account) for account in payers[:6]]
+
+    for place, end in enumerate(ends):
+        chain.mine(timestamp=end)
+        assert claims.usageOf(number) == (sum(2**later for later in range(place, 6)), 0)
+        chain.mine(timestamp=end + 1)
+        assert claims.usageOf(number) == (sum(2**later for later in range(place + 1, 6)), 0)
+
+
+# Reading several at once
+
+
+def test_claims_of_and_usages_of__several__answer_in_the_order_asked(
+    claims, ids, open_bills, payer, other_payer, lock, settle
+):
+    first, second = open_bills(2)
+    lock(first, payer, 1_000)
+    lock(second, other_payer, 2_000)
+    settle(second, other_payer, 1_500)
+
+    found = claims.claimsOf(
+        [second, first, first], [ids[other_payer], ids[payer], ids[other_payer]]
+    )
+
+    assert found == [
+        claims.claimOf(second, ids[other_payer]),
+        claims.claimOf(first, ids[payer]),
+        (0, 0, 0, 0),
+    ]
+    assert claims.usagesOf([second, first, 5]) == ([0, 1_000, 0], [1_500, 0, 0])
+    assert claims.claimsOf([], []) == []
+    assert claims.usagesOf([]) == ([], [])
+
+
+def test_remainder_of__bill_that_is_not_opened__is_zero(claims, issue_bills):
+    number = issue_bills(1).number()
+
+    assert claims.remainderOf(number) == 0
+    assert claims.usageOf(number) == (0, 0)
+    assert claims.recoupDueOf(number) == 0

@@ -1,0 +1,158 @@
+"""The Solidity hashes against `tests/vectors/hashing.json`, which is made without medledger.
+
+The Python mirror is held to the same file by the tests of `medledger.core`.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hexbytes import HexBytes
+
+from medledger.core.hashing import domain_separator, keccak256
+
+
+def address_text(text):
+    """An address as the ABI takes it, in any case of letters."""
+    return HexBytes(text)
+
+
+@pytest.fixture
+def leaf_for(harness):
+    """The leaf that Solidity computes for a header of the vectors."""
+
+    def leaf(kind, header):
+        body = HexBytes(header["body"])
+        patient = address_text(header["patient"])
+        if kind == "Invoice":
+            return harness.invoiceLeaf(
+                (
+                    int(header["number"]),
+                    patient,
+                    int(header["claimable"]),
+                    header["currency"],
+                    header["onHold"],
+                    body,
+                )
+            )
+        return harness.prescriptionLeaf(
+            (
+                int(header["number"]),
+                patient,
+                int(header["validUntil"]),
+                header["quantities"],
+                header["onHold"],
+                body,
+            )
+        )
+
+    return leaf
+
+
+def test_vectors__every_family__is_there(vectors):
+    assert len(vectors["headers"]) >= 10
+    assert {vector["kind"] for vector in vectors["headers"]} == {"Invoice", "Prescription"}
+    assert {vector["type"] for vector in vectors["messages"]} == {
+        "ClaimAuthorisation",
+        "AcceptAuthorisation",
+        "DeliveryConfirmation",
+    }
+    assert {1, 2, 3, 5, 8, 100} <= {tree["count"] for tree in vectors["trees"]}
+
+
+def test_leaf__headers_of_the_vectors__equal(harness, vectors, leaf_for):
+    for vector in vectors["headers"]:
+        found = leaf_for(vector["kind"], vector["header"])
+
+        assert found == HexBytes(vector["leaf"]), vector["title"]
+        assert harness.leaf(HexBytes(vector["structHash"])) == found
+
+
+def test_leaf__sealed_documents_of_the_vectors__equal(vectors, leaf_for):
+    for vector in vectors["documents"]:
+        assert leaf_for(vector["kind"], vector["header"]) == HexBytes(vector["leaf"])
+
+
+def test_message__struct_hashes_of_the_vectors__equal(harness, vectors):
+    function_of = {
+        "ClaimAuthorisation": harness.claimAuthorisation,
+        "AcceptAuthorisation": harness.acceptAuthorisation,
+        "DeliveryConfirmation": harness.deliveryConfirmation,
+    }
+
+    for vector in vectors["messages"]:
+        # The order of the message's fields is that of the type string and of the function.
+        fields = [int(value) for value in vector["message"].values()]
+        found = function_of[vector["type"]](*fields)
+
+        assert found == HexBytes(vector["structHash"])
+        digest = keccak256(b"\x19\x01" + HexBytes(vector["domainSeparator"]) + found)
+        assert digest == HexBytes(vector["digest"])
+
+
+def test_head_hash__tree_heads_of_the_vectors__equal(harness, vectors):
+    for vector in vectors["heads"]:
+        head = (int(vector["first"]), vector["count"], vector["segment"], int(vector["issuedAt"]))
+
+        assert harness.headHash(head, HexBytes(vector["root"])) == HexBytes(vector["hash"])
+
+
+def test_root_of_path__trees_of_the_vectors__equal(harness, vectors):
+    leaves = [HexBytes(leaf) for leaf in vectors["leaves"]]
+
+    for tree in vectors["trees"]:
+        for proof in tree["paths"]:
+            path = [HexBytes(node) for node in proof["path"]]
+            index = proof["index"]
+
+            found = harness.rootOfPath(leaves[index], index, tree["count"], path)
+
+            assert found == HexBytes(tree["root"]), (tree["count"], index)
+
+
+def test_node__two_leaves_of_the_vectors__equal(harness, vectors):
+    left, right = (HexBytes(leaf) for leaf in vectors["leaves"][:2])
+    (pair,) = (tree for tree in vectors["trees"] if tree["count"] == 2)
+
+    assert harness.node(left, right) == HexBytes(pair["root"])
+    assert harness.node(right, left) != harness.node(left, right)
+
+
+def test_root_of_path__every_wrong_length__is_refused(harness, vectors, stranger, refused):
+    leaves = [HexBytes(leaf) for leaf in vectors["leaves"]]
+    (five,) = (tree for tree in vectors["trees"] if tree["count"] == 5)
+
+    for proof in (five["paths"][0], five["paths"][4]):
+        index, path = proof["index"], [HexBytes(node) for node in proof["path"]]
+        for length in set(range(6)) - {len(path)}:
+            wrong = (path + [leaves[9]] * 6)[:length]
+            with refused(harness.PathLengthWrong, index=index, count=5, length=length):
+                harness.rootOfPath.transact(leaves[index], index, 5, wrong, sender=stranger)
+
+
+@pytest.mark.parametrize(("index", "count"), [(0, 0), (5, 5), (6, 5), (2**256 - 1, 2**32)])
+def test_root_of_path__index_outside_the_tree__is_refused(
+    harness, vectors, stranger, refused, index, count
+):
+    leaf = HexBytes(vectors["leaves"][0])
+
+    with refused(harness.PathLengthWrong, index=index, count=count, length=0):
+        harness.rootOfPath.transact(leaf, index, count, [], sender=stranger)
+
+
+@pytest.mark.parametrize("contract_name", ["claims", "prescriptions"])
+def test_domain__of_the_contracts_that_patients_sign_for__is_the_python_one(
+    request, chain, contract_name
+):
+    contract = request.getfixturevalue(contract_name)
+
+    domain = contract.eip712Domain()
+
+    assert (domain.name, domain.version, domain.chainId, domain.verifyingContract) == (
+        "medledger",
+        "1",
+        chain.chain_id,
+        contract.address,
+    )
+    # 0x0f: name, version, chain id and contract take part, a salt does not.
+    assert (domain.fields, domain.salt, domain.extensions) == (b"\x0f", bytes(32), [])
+    assert len(domain_separator(domain.chainId, domain.verifyingContract)) == 32
