@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
 import signal
@@ -14,7 +15,7 @@ from medledger.cli.command import Command, wants_json
 from medledger.cli.options import storing
 from medledger.cli.output import json_line
 from medledger.cli.session import Session
-from medledger.errors import SetupError
+from medledger.errors import PortUnusable, SetupError
 
 TOKEN_CHARACTERS = 16
 """A token has at least so many: it is all that guards the hospital's documents."""
@@ -110,9 +111,12 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)
+    except PermissionError as error:
+        raise PortUnusable(port=port, problem="is not allowed to you") from error
     except OSError as error:
-        problem = f"cannot listen on {host} port {port}: {error.strerror}; choose another"
-        raise SetupError(problem=problem) from error
+        if error.errno == errno.EADDRINUSE:
+            raise PortUnusable(port=port, problem="is in use") from error
+        raise SetupError(problem=f"cannot listen on {host}; it is no address of here") from error
 
 
 def _is_loopback(listener: socket.socket) -> bool:
