@@ -32,7 +32,7 @@ pytest: setup ## Run the Python tests
 	$(BIN)/pytest
 
 ape-test: setup ## Run the contract tests on Anvil
-	$(BIN)/ape test tests/contracts
+	APE_DATA_FOLDER="$(CURDIR)/.venv/ape" $(BIN)/ape test tests/contracts
 
 check: setup lint ## Check style, types, layers and that the artifacts match the contracts
 	$(BIN)/mypy

@@ -5,7 +5,7 @@
     │   ├── MalformedJson, DuplicateKey, NotNormalForm, UnsealableValue
     │   ├── UnknownCurrency, NegativeAmount, NotDecimal
     │   ├── BadNumber, BadPatientKey, BadKey, InvalidDocument, UnknownField
-    │   ├── MalformedAuthorisation, AuthorisationMismatch
+    │   ├── MalformedAuthorisation, AuthorisationMismatch, InvalidArgument
     │   ├── BadResource          a FHIR resource, with file, line and field
     │   ├── FolderIncomplete, NotEnoughData, OutputInUse
     │   └── DuplicateBusinessKey another document has this business key
@@ -17,10 +17,11 @@
     ├── ChainError               the chain cannot be used                  exit 6
     │   ├── RpcUnavailable       the only family worth retrying
     │   ├── RpcError             the node refused a request
-    │   └── WrongChain, ContractMissing, TransactionFailed (NonceTaken), ToolMissing,
-    │       PortUnusable
+    │   └── WrongChain, ContractMissing, TransactionFailed (NonceTaken,
+    │       TransactionReverted), ToolMissing, PortUnusable
     ├── SetupError               keys, manifest or store are missing or wrong  exit 7
-    │   └── ManifestMissing, ManifestInvalid, KeyMissing, StoreError, NoSegment, NotFound
+    │   └── ManifestMissing, ManifestInvalid, KeyMissing, StoreError, NoSegment, NotIssued,
+    │       NotFound
     └── AuditError               chain and records disagree                exit 8
         └── AuditMismatch, FraudWentThrough
 
@@ -137,6 +138,10 @@ class MalformedAuthorisation(InputError):
 
 class AuthorisationMismatch(InputError):
     message = "the authorisation {problem}"
+
+
+class InvalidArgument(InputError):
+    message = "a value for {function} does not fit its type; the types are {types}"
 
 
 class UnknownField(InputError):
@@ -525,6 +530,10 @@ class TransactionFailed(ChainError):
     message = "transaction {transaction} failed: {problem}"
 
 
+class TransactionReverted(TransactionFailed):
+    """Mined and refused, for a reason that the node cannot tell any more."""
+
+
 class NonceTaken(TransactionFailed):
     message = "transaction {transaction} can never be mined: its nonce went to another"
     hint = "use one key in one place; submit the documents again"
@@ -568,6 +577,11 @@ class StoreError(SetupError):
 class NoSegment(SetupError):
     message = "no numbers of this kind are allotted to institution {institution}"
     hint = "a supervisor allots them: medledger allot"
+
+
+class NotIssued(SetupError):
+    message = "number {number} is stored, and not on chain yet"
+    hint = "issue again, or wait: what was begun is finished first"
 
 
 class NotFound(SetupError):

@@ -84,7 +84,9 @@ def test_exit_code__the_families__differ_from_each_other_success_and_usage() -> 
 
 
 def test_docstring__every_class_but_the_refusals__is_in_the_tree_of_the_head() -> None:
-    drawn = set(re.findall(r"\b[A-Z][a-z]\w+[A-Z]\w+\b|\bNotFound\b|\bNoSegment\b", errors.__doc__ or ""))
+    drawn = set(
+        re.findall(r"\b[A-Z][a-z]\w+[A-Z]\w+\b|\bNotFound\b|\bNoSegment\b", errors.__doc__ or "")
+    )
     expected = {kind.__name__ for kind in CLASSES if not issubclass(kind, Refusal)}
 
     named = {name for name in drawn if hasattr(errors, name)}

@@ -11,11 +11,11 @@ from importlib.resources import files
 from typing import Any
 
 from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
+from eth_abi.exceptions import DecodingError, EncodingError
 
 from medledger.core import states
 from medledger.core.hashing import checksum_address, keccak256
-from medledger.errors import REFUSALS, Refusal, UnknownRefusal
+from medledger.errors import REFUSALS, InvalidArgument, Refusal, UnknownRefusal
 
 CONTRACTS = ("Institutions", "Invoices", "Claims", "Prescriptions")
 """In the order of deployment."""
@@ -31,7 +31,11 @@ class Function:
     outputs: tuple[str, ...]
 
     def encode(self, arguments: Sequence[Any]) -> bytes:
-        return self.selector + encode(self.inputs, [_plain(item) for item in arguments])
+        """The calldata; raises `InvalidArgument` for a value outside its type."""
+        try:
+            return self.selector + encode(self.inputs, [_plain(item) for item in arguments])
+        except (EncodingError, OverflowError, TypeError) as error:
+            raise InvalidArgument(function=self.name, types=", ".join(self.inputs)) from error
 
     def decode(self, data: bytes) -> tuple[Any, ...]:
         """The results, addresses in EIP-55 form; raises `DecodingError` where they do not fit."""

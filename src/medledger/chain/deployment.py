@@ -8,6 +8,7 @@ so a reset chain with the same id, or a node of another chain, is refused.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ class Manifest:
             found = json.loads(path.read_text("utf-8"))
         except FileNotFoundError as error:
             raise ManifestMissing(path=path) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ManifestInvalid(path=path, problem="is not readable JSON") from error
         return cls._parse(found, path)
 
@@ -112,22 +113,39 @@ class Manifest:
             if found["format"] != FORMAT:
                 raise ManifestInvalid(path=path, problem=f"is not of format {FORMAT}")
             return cls(
-                chain_id=int(found["chainId"]),
-                genesis_hash=str(found["genesisHash"]),
-                block=int(found["block"]),
-                lock_period=int(found["lockPeriod"]),
-                lease_period=int(found["leasePeriod"]),
+                chain_id=_whole(found["chainId"]),
+                genesis_hash=_hexadecimal(found["genesisHash"], 32),
+                block=_whole(found["block"]),
+                lock_period=_whole(found["lockPeriod"]),
+                lease_period=_whole(found["leasePeriod"]),
                 contracts={
                     name: Deployed(
-                        str(found["contracts"][name]["address"]),
-                        str(found["contracts"][name]["transaction"]),
-                        str(found["contracts"][name]["codeHash"]),
+                        _address(found["contracts"][name]["address"]),
+                        _hexadecimal(found["contracts"][name]["transaction"], 32),
+                        _hexadecimal(found["contracts"][name]["codeHash"], 32),
                     )
                     for name in abi.CONTRACTS
                 },
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ManifestInvalid(path=path, problem=f"lacks or garbles {error}") from error
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError("a whole number")
+    return value
+
+
+def _hexadecimal(value: object, length: int) -> str:
+    if not isinstance(value, str) or not re.fullmatch(f"0x[0-9a-fA-F]{{{2 * length}}}", value):
+        raise ValueError(f"{length} bytes in hexadecimal")
+    return value.lower()
+
+
+def _address(value: object) -> str:
+    # Roles compare addresses as text: one spelling.
+    return checksum_address(bytes.fromhex(_hexadecimal(value, 20)[2:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,16 +256,23 @@ def deploy(
     return manifest, receipts
 
 
-def unpinned(rpc: Rpc, name: str, ledger: str, transaction: bytes) -> Ledgers:
+def unpinned(rpc: Rpc, name: str, ledger: str, transaction: bytes, first: int) -> Ledgers:
     """The contracts around a ledger (`Invoices` or `Prescriptions`) that nobody has vouched for.
 
     Its code must be medledger's own, immutables aside; whose institutions it knows, the caller must
-    judge. Events are looked for from the block of `transaction` on. The contracts that the ledger
-    does not name have the zero address. Raises `AnchorMismatch`.
+    judge. `transaction` must have issued the batch that begins with `first`: events are looked for
+    from its block on, and a later one would hide what happened in between. The contracts that the
+    ledger does not name have the zero address. Raises `AnchorMismatch`.
     """
     receipt = rpc.request("eth_getTransactionReceipt", "0x" + transaction.hex())
     if not isinstance(receipt, dict):
         raise AnchorMismatch(problem=f"the chain has no transaction 0x{transaction.hex()}")
+    if not any(
+        log["address"].lower() == ledger.lower()
+        and log["topics"][:2] == [abi.event_topic("BatchIssued"), f"0x{first:064x}"]
+        for log in receipt["logs"]
+    ):
+        raise AnchorMismatch(problem="the transaction that it names did not issue its batch")
     if not is_same_code(name, rpc.code(ledger)):
         raise AnchorMismatch(problem=f"{ledger}, which it names, is not our {name} contract")
     found = dict.fromkeys(abi.CONTRACTS, ZERO_ADDRESS)

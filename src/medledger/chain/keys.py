@@ -50,7 +50,7 @@ def load_key(path: Path, password: Callable[[], str]) -> bytes:
             raise BadKey(path=path, problem="is neither 64 hexadecimal digits nor a keystore")
         try:
             key = bytes(Account.decrypt(keystore, password()))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, NotImplementedError, AssertionError) as error:
             raise BadKey(path=path, problem="does not open with this password") from error
     try:
         Account.from_key(key)
@@ -62,7 +62,7 @@ def load_key(path: Path, password: Callable[[], str]) -> bytes:
 def _keystore(text: str) -> dict[str, Any] | None:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and {"crypto", "Crypto"} & found.keys() else None
 

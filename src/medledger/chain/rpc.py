@@ -8,6 +8,7 @@ FISCO BCOS all serve; blocks are read raw, so the long `extraData` of PoA chains
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -20,6 +21,17 @@ from medledger.errors import RpcError, RpcUnavailable
 
 BATCH = 100
 """Requests in one HTTP body. Nodes limit it (geth 1,000, Besu 1,024), and more gains little."""
+
+_NO_ANSWER = (
+    requests.RequestException,
+    OSError,
+    ValueError,
+    # web3 sorts the answers of a batch before it looks at them, and json recurses.
+    TypeError,
+    AttributeError,
+    KeyError,
+    RecursionError,
+)
 
 T = TypeVar("T")
 Block = int | str
@@ -41,7 +53,7 @@ class Rpc:
         """The result of one request."""
         try:
             answer = self._provider.make_request(RPCEndpoint(method), list(params))
-        except (requests.RequestException, ValueError, OSError) as error:
+        except _NO_ANSWER as error:
             raise RpcUnavailable(url=self.url, problem=_reason(error)) from error
         return self._result(answer)
 
@@ -52,7 +64,7 @@ class Rpc:
             body = [(RPCEndpoint(method), params) for method, params in part]
             try:
                 answers = self._provider.make_batch_request(body)
-            except (requests.RequestException, ValueError, OSError) as error:
+            except _NO_ANSWER as error:
                 raise RpcUnavailable(url=self.url, problem=_reason(error)) from error
             if not isinstance(answers, list) or len(answers) != len(part):
                 raise RpcUnavailable(url=self.url, problem="it does not answer batches")
@@ -64,10 +76,10 @@ class Rpc:
         return results
 
     def chain_id(self) -> int:
-        return _integer(self.request("eth_chainId"))
+        return self._integer(self.request("eth_chainId"))
 
     def block_number(self) -> int:
-        return _integer(self.request("eth_blockNumber"))
+        return self._integer(self.request("eth_blockNumber"))
 
     def block(self, block: Block) -> dict[str, Any]:
         """The block's header fields, as the node gives them; raises `RpcUnavailable` for none."""
@@ -77,10 +89,16 @@ class Rpc:
         return found
 
     def genesis_hash(self) -> str:
-        return str(self.block(0)["hash"])
+        found = self.block(0).get("hash")
+        if not isinstance(found, str):
+            raise self._not_what_was_asked()
+        return found
 
     def code(self, address: str, block: Block = "latest") -> bytes:
-        return bytes.fromhex(self.request("eth_getCode", address, block_tag(block))[2:])
+        found = self.request("eth_getCode", address, block_tag(block))
+        if not isinstance(found, str) or not re.fullmatch("0x(?:[0-9a-fA-F]{2})*", found):
+            raise self._not_what_was_asked()
+        return bytes.fromhex(found[2:])
 
     def timestamps(self, blocks: Sequence[int]) -> dict[int, int]:
         """Block number to time, Unix seconds."""
@@ -90,8 +108,16 @@ class Rpc:
         for number, answer in zip(wanted, answers, strict=True):
             if not isinstance(answer, dict):
                 raise RpcUnavailable(url=self.url, problem=f"it has no block {number}")
-            times[number] = _integer(answer["timestamp"])
+            times[number] = self._integer(answer.get("timestamp"))
         return times
+
+    def _integer(self, value: object) -> int:
+        if not isinstance(value, str) or not re.fullmatch("0x[0-9a-fA-F]{1,64}", value):
+            raise self._not_what_was_asked()
+        return int(value, 16)
+
+    def _not_what_was_asked(self) -> RpcUnavailable:
+        return RpcUnavailable(url=self.url, problem="its answer is not what was asked for")
 
     def _result(self, answer: Any) -> Any:
         if not isinstance(answer, dict):
@@ -114,10 +140,6 @@ def chunked(items: Sequence[T], size: int) -> Iterator[list[T]]:
         yield part
 
 
-def _integer(value: str) -> int:
-    return int(value, 16)
-
-
 def _reason(error: BaseException) -> str:
     if isinstance(error, requests.Timeout):
         return "it took too long"
@@ -135,8 +157,10 @@ def _rpc_error(error: Any) -> RpcError:
     """Revert data has its place in `data` (Anvil, geth) or in `data.result` (Ganache)."""
     if not isinstance(error, dict):
         return RpcError(code=0, text=str(error), data="")
-    data = error.get("data", "")
+    code, data = error.get("code"), error.get("data", "")
     if isinstance(data, dict):
         data = data.get("result") or data.get("data") or ""
     text = data if isinstance(data, str) and data.startswith("0x") else ""
-    return RpcError(code=int(error.get("code", 0)), text=str(error.get("message", "")), data=text)
+    return RpcError(
+        code=code if isinstance(code, int) else 0, text=str(error.get("message", "")), data=text
+    )

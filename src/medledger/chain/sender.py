@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,14 @@ from medledger.chain import abi
 from medledger.chain.contract import Call
 from medledger.chain.rpc import Rpc, chunked
 from medledger.core.hashing import keccak256
-from medledger.errors import MedledgerError, NonceTaken, RpcError, RpcUnavailable, TransactionFailed
+from medledger.errors import (
+    MedledgerError,
+    NonceTaken,
+    RpcError,
+    RpcUnavailable,
+    TransactionFailed,
+    TransactionReverted,
+)
 
 IN_FLIGHT = 64
 """Transactions of one key on their way at once, for nodes that limit them (geth keeps 16 of an
@@ -93,7 +101,11 @@ class Sender:
         for group in chunked(calls, max(self.in_flight // 2, 1)):
             # Signing this group and mining the one before take place at the same time.
             fees = self.fees()
-            signed = [self.sign(call, gas=self._limit(call), fees=fees) for call in group]
+            # All limits before the first signature: a refusal must leave no nonce unused.
+            limits = [self._limit(call) for call in group]
+            signed = [
+                self.sign(call, gas=gas, fees=fees) for call, gas in zip(group, limits, strict=True)
+            ]
             self.broadcast(signed)
             yield from self.confirm(on_their_way)
             on_their_way = signed
@@ -153,22 +165,39 @@ class Sender:
         Raises `TransactionFailed` where the node refuses one; its nonce and the following are free
         again then. `NonceTaken` says that it can never be mined.
         """
-        answers = self.rpc.batch(
-            [("eth_sendRawTransaction", ["0x" + signed.raw.hex()]) for signed in group]
-        )
-        for signed, answer in zip(group, answers, strict=True):
-            if not isinstance(answer, RpcError) or _is(answer, _ALREADY):
-                continue
-            low = _is(answer, _NONCE_LOW)
-            if low and self._receipt(signed) is not None:
-                continue
-            self.forget()
-            if low:
-                raise NonceTaken(transaction="0x" + signed.hash.hex()) from answer
-            raise self._failure(signed.call, answer, signed.hash) from answer
+        with self._fresh_nonces_after_failure():
+            for signed in group:
+                # One by one: Anvil, with a block for each transaction, can leave the later ones of
+                # a JSON-RPC batch in its queue for ever.
+                self._broadcast(signed)
 
     def confirm(self, group: Sequence[Signed]) -> list[Receipt]:
         """The receipts, once all are mined; raises the `Refusal` of the first that failed."""
+        with self._fresh_nonces_after_failure():
+            found = self._mined(group)
+            return [self._checked(signed, found[signed.hash]) for signed in group]
+
+    def restored(self, call: Call, raw: bytes) -> Signed:
+        """A transaction that was signed earlier, from its stored bytes."""
+        return Signed(call, gas=0, raw=raw, hash=keccak256(raw))
+
+    def forget(self) -> None:
+        """Takes the next nonce from the node again: what was signed last will not be sent."""
+        self._nonce = None
+
+    def _broadcast(self, signed: Signed) -> None:
+        try:
+            self.rpc.request("eth_sendRawTransaction", "0x" + signed.raw.hex())
+        except RpcError as error:
+            if _is(error, _ALREADY):
+                return
+            if not _is(error, _NONCE_LOW):
+                raise self._failure(signed.call, error, signed.hash) from error
+            if self._receipt(signed) is None:
+                raise NonceTaken(transaction="0x" + signed.hash.hex()) from error
+
+    def _mined(self, group: Sequence[Signed]) -> dict[bytes, dict[str, Any]]:
+        """The raw receipts by hash, once the chain has all of them."""
         found: dict[bytes, dict[str, Any]] = {}
         deadline = time.monotonic() + RECEIPT_SECONDS
         pause = 0.002
@@ -188,15 +217,16 @@ class Sender:
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, 0.25)
-        return [self._checked(signed, found[signed.hash]) for signed in group]
+        return found
 
-    def restored(self, call: Call, raw: bytes) -> Signed:
-        """A transaction that was signed earlier, from its stored bytes."""
-        return Signed(call, gas=0, raw=raw, hash=keccak256(raw))
-
-    def forget(self) -> None:
-        """Takes the next nonce from the node again: what was signed last will not be sent."""
-        self._nonce = None
+    @contextmanager
+    def _fresh_nonces_after_failure(self) -> Iterator[None]:
+        """What failed may never be mined: a nonce counted on from there could leave a gap."""
+        try:
+            yield
+        except MedledgerError:
+            self.forget()
+            raise
 
     def _receipt(self, signed: Signed) -> dict[str, Any] | None:
         answer = self.rpc.request("eth_getTransactionReceipt", "0x" + signed.hash.hex())
@@ -213,10 +243,11 @@ class Sender:
             try:
                 self.rpc.request("eth_call", self._request(signed.call), hex(block))
             except RpcError as error:
-                raise self._failure(signed.call, error, signed.hash) from error
-            raise TransactionFailed(
+                if error.data:
+                    raise abi.refusal(error.data) from error
+            raise TransactionReverted(
                 transaction="0x" + signed.hash.hex(),
-                problem="it was refused when mined, and would pass now: something came first",
+                problem="it was refused when it was mined; the node cannot say why",
             )
         receipt = Receipt(signed.call, signed.hash, block, used, tuple(answer["logs"]))
         if self.observer is not None:

@@ -18,7 +18,7 @@ from functools import lru_cache
 from itertools import islice
 
 from medledger.chain import abi
-from medledger.chain.bindings import SegmentAllotted, SegmentEntry
+from medledger.chain.bindings import BatchIssued, DocumentLedger, SegmentAllotted, SegmentEntry
 from medledger.chain.contract import Call
 from medledger.chain.deployment import Ledgers
 from medledger.chain.events import fetch_events
@@ -40,9 +40,12 @@ from medledger.errors import (
     NonceTaken,
     NoSegment,
     NotFound,
+    NotIssued,
     Refusal,
+    RpcUnavailable,
     SegmentExhausted,
     SegmentUnknown,
+    TransactionReverted,
 )
 from medledger.roles.ledger_of import DocumentKind, ledger_of
 from medledger.roles.role import Role
@@ -128,8 +131,11 @@ class Hospital(Role):
                 try:
                     self.sender.broadcast([self.sender.restored(call, row.raw)])
                     self._confirm(call, row)
-                except (Refusal, NonceTaken):
+                except (Refusal, TransactionReverted):
                     lost += self.store.remove_batch(row.ledger, row.first)
+                except NonceTaken:
+                    if not self._found_on_chain(contract, row):
+                        lost += self.store.remove_batch(row.ledger, row.first)
         return lost
 
     def hold(self, number: int, kind: DocumentKind = "Invoice") -> Receipt:
@@ -192,7 +198,9 @@ class Hospital(Role):
         ledger = ledger_of(self.ledgers, kind).address
         document = self.store.document(ledger, number)
         row = self.store.batch_of(ledger, number)
-        tree = self._tree(ledger, row.first)
+        if row.issued_at is None:
+            raise NotIssued(number=number)
+        tree = self._tree(ledger, row.first, row.root)
         return evidence_of(
             document.sealed,
             row.head(),
@@ -223,7 +231,11 @@ class Hospital(Role):
         ledger = ledger_of(self.ledgers, kind)
         keys = [document.business_key for document in chunk]
         known = self.store.numbers_of(ledger.address, keys)
-        fresh = {doc.business_key: doc for doc in chunk if doc.business_key not in known}
+        fresh: dict[str, Document] = {}
+        for document in chunk:
+            if document.business_key not in known:
+                # Of two with one key, the first is the one that was submitted.
+                fresh.setdefault(document.business_key, document)
         if fresh:
             segment, first = self._room(kind, len(fresh), segment)
             rows = self._seal_all(list(fresh.values()), first, on_reject)
@@ -288,7 +300,7 @@ class Hospital(Role):
         try:
             self.sender.broadcast([signed])
             self._confirm(call, batch)
-        except Refusal:
+        except (Refusal, TransactionReverted):
             # Mined and refused: these numbers went to another batch, this one can never be.
             self.store.remove_batch(ledger, first)
             raise
@@ -297,6 +309,28 @@ class Hospital(Role):
         (receipt,) = self.sender.confirm([self.sender.restored(call, row.raw)])
         issued_at = self.ledgers.rpc.timestamps([receipt.block])[receipt.block]
         self.store.mark_issued(row.ledger, row.first, issued_at, receipt.block)
+
+    def _found_on_chain(self, contract: DocumentLedger, row: BatchRow) -> bool:
+        """Whether the batch is on chain after all, although the node shows no receipt for it.
+
+        A replica may lag with receipts. Its contract says whether the numbers are taken, and the
+        event whose they are; where it says neither, nothing is decided. Raises `RpcUnavailable`.
+        """
+        if contract.head_hash_of(row.first) == bytes(32):
+            return False
+        rpc, manifest = self.ledgers.rpc, self.ledgers.manifest
+        topics = [abi.event_topic("BatchIssued"), f"0x{row.first:064x}"]
+        logs = fetch_events(
+            rpc, [contract.address], manifest.block, rpc.block_number(), topics=topics
+        )
+        for logged in logs:
+            if isinstance(logged.event, BatchIssued):
+                if logged.event.root != row.root or logged.transaction != row.transaction:
+                    return False
+                issued_at = rpc.timestamps([logged.block])[logged.block]
+                self.store.mark_issued(row.ledger, row.first, issued_at, logged.block)
+                return True
+        raise RpcUnavailable(url=rpc.url, problem="it has not caught up with its own chain")
 
     def _room(self, kind: DocumentKind, count: int, segment: int | None) -> tuple[int, int]:
         """(segment, next number) of a segment with room for `count`."""
@@ -348,7 +382,8 @@ class Hospital(Role):
             reason,
         )
 
-    def _build_tree(self, ledger: str, first: int) -> Tree:
+    def _build_tree(self, ledger: str, first: int, _root: bytes) -> Tree:
+        # The root is part of the cache's key: a lost batch's numbers go to another.
         return Tree(self.store.leaves(ledger, first))
 
 

@@ -45,7 +45,7 @@ def open_ledgers_of_evidence(rpc_url: str, evidence: Evidence) -> Ledgers:
     if chain_id != anchor.chain_id:
         raise AnchorMismatch(problem=f"it is for chain {anchor.chain_id}, {rpc_url} is {chain_id}")
     contract = "Prescriptions" if evidence.kind == "Prescription" else "Invoices"
-    return unpinned(rpc, contract, anchor.ledger, anchor.transaction)
+    return unpinned(rpc, contract, anchor.ledger, anchor.transaction, evidence.head.first)
 
 
 class Role:

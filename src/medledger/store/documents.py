@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     Engine,
     Index,
     Integer,
@@ -30,7 +32,13 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+)
 
 from medledger.core.canonical import canonical
 from medledger.core.hashing import Header, InvoiceHeader, PrescriptionHeader, TreeHead
@@ -108,13 +116,14 @@ class DocumentStore:
     def __init__(self, url: str) -> None:
         self.url = url
         try:
-            self._engine: Engine = create_engine(url)
+            self._engine: Engine = create_engine(url, hide_parameters=True)
             if self._engine.dialect.name == "sqlite":
                 _make_private(self._engine.url.database)
                 event.listen(self._engine, "connect", _durable)
             _metadata.create_all(self._engine)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
-            raise StoreError(store=url, problem="is not a database address") from error
+            shown = re.sub("://.*@", "://***@", url)
+            raise StoreError(store=shown, problem="is not a database address") from error
         except DBAPIError as error:
             raise StoreError(store=self.name, problem=f"cannot be opened: {error.orig}") from error
         except OSError as error:
@@ -129,11 +138,31 @@ class DocumentStore:
     def close(self) -> None:
         self._engine.dispose()
 
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._named_errors(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._named_errors(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except SQLAlchemyError as error:
+            reason = str(getattr(error, "orig", "") or type(error).__name__).splitlines()[0]
+            raise StoreError(store=self.name, problem=f"cannot be used: {reason}") from error
+
     def numbers_of(self, ledger: str, business_keys: Iterable[str]) -> dict[str, int]:
         """Business key to number, of those that are stored."""
         keys = list(business_keys)
         found: dict[str, int] = {}
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             for start in range(0, len(keys), 500):
                 rows = connection.execute(
                     select(_documents.c.business_key, _documents.c.number).where(
@@ -160,19 +189,19 @@ class DocumentStore:
             for row in documents
         ]
         try:
-            with self._engine.begin() as connection:
+            with self._writing() as connection:
                 connection.execute(insert(_batches), [_columns(batch)])
                 connection.execute(insert(_documents), rows)
         except IntegrityError as error:
             known = self.numbers_of(batch.ledger, [row.business_key for row in documents])
-            key, number = next(iter(known.items()), ("", 0))
-            raise DuplicateBusinessKey(key=key, number=number) from error
-        except DBAPIError as error:
-            raise StoreError(store=self.name, problem=f"refuses to write: {error.orig}") from error
+            for key, number in known.items():
+                raise DuplicateBusinessKey(key=key, number=number) from error
+            problem = "holds other documents under these numbers: does another program use it?"
+            raise StoreError(store=self.name, problem=problem) from error
 
     def mark_issued(self, ledger: str, first: int, issued_at: int, block: int) -> None:
         """Records that the chain has the batch."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             connection.execute(
                 update(_batches)
                 .where(_batches.c.ledger == ledger, _batches.c.first == first)
@@ -181,7 +210,7 @@ class DocumentStore:
 
     def remove_batch(self, ledger: str, first: int) -> list[str]:
         """Forgets a batch that can never be on chain; returns the business keys that it held."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             keys = list(
                 connection.scalars(
                     select(_documents.c.business_key)
@@ -197,7 +226,7 @@ class DocumentStore:
 
     def unconfirmed(self, ledger: str) -> list[BatchRow]:
         """Batches that were stored and may have been sent, oldest first."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = connection.execute(
                 select(_batches)
                 .where(_batches.c.ledger == ledger, _batches.c.issued_at.is_(None))
@@ -207,7 +236,7 @@ class DocumentStore:
 
     def batch_of(self, ledger: str, number: int) -> BatchRow:
         """The batch that has a number; raises `NotFound`."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             row = connection.execute(
                 select(_batches)
                 .join(
@@ -223,7 +252,7 @@ class DocumentStore:
 
     def document(self, ledger: str, number: int) -> DocumentRow:
         """A stored document; raises `NotFound`."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             row = connection.execute(
                 select(_documents).where(
                     _documents.c.ledger == ledger, _documents.c.number == number
@@ -237,7 +266,7 @@ class DocumentStore:
 
     def leaves(self, ledger: str, first: int) -> list[bytes]:
         """The leaf hashes of a batch in order of number."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = connection.execute(
                 select(_documents.c.leaf)
                 .where(_documents.c.ledger == ledger, _documents.c.first == first)
@@ -247,7 +276,7 @@ class DocumentStore:
 
     def numbers(self, ledger: str) -> list[int]:
         """All stored numbers of one ledger, ascending."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return list(
                 connection.scalars(
                     select(_documents.c.number)

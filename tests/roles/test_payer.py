@@ -1,0 +1,457 @@
+"""The payer: never more than the patient allowed, never more than is left, each once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.roles.world import DAY, LOCK_PERIOD, World, bill, key_of, red_letter
+
+from medledger.chain.keys import address_of
+from medledger.core.authorisation import Signed
+from medledger.core.evidence import Evidence
+from medledger.core.states import Kind, Status
+from medledger.errors import (
+    AmountZero,
+    AuthorisationExpired,
+    AuthorisationInvalid,
+    AuthorisationMismatch,
+    ClaimIsLocked,
+    ClaimIsSettled,
+    ClaimNotLocked,
+    DocumentIsHeld,
+    InstitutionIsSuspended,
+    InvoiceIsRedLetter,
+    InvoiceIsReversed,
+    KindMissing,
+    MalformedAuthorisation,
+    MalformedEvidence,
+    NotAnOperator,
+    OverLock,
+    OverRemainder,
+    PathLengthWrong,
+    ProofInvalid,
+    TooManyLocks,
+)
+from medledger.roles import IssueReceipt, Payer
+
+
+@pytest.fixture
+def receipt(world: World) -> IssueReceipt:
+    """A bill of which 2500 can be claimed."""
+    return world.issued()
+
+
+@pytest.fixture
+def evidence(receipt: IssueReceipt) -> Evidence:
+    return receipt.evidence()
+
+
+def claim(world: World, number: int, payer: str = "payer") -> tuple[Status, int]:
+    found = world.ledgers.claims.claim_of(number, world.ids[payer])
+    return found.status, found.amount
+
+
+def names(world: World, number: int) -> list[str]:
+    return [step.name for step in world.auditor.trace(number)]
+
+
+# Locking
+
+
+def test_lock__a_bill_that_nobody_used__opens_it_and_holds_the_amount(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    done = world.payer.lock(evidence, world.allow(receipt.number, 1000))
+
+    assert done.call.name == "Claims.openAndLock"
+    assert claim(world, receipt.number) == (Status.LOCKED, 1000)
+    found = world.ledgers.claims.claim_of(receipt.number, world.ids["payer"])
+    assert (found.until, found.sequence) == (world.now() + LOCK_PERIOD, 1)
+    assert world.ledgers.claims.usage_of(receipt.number) == (1000, 0)
+    assert world.payer.remainder(receipt.number) == 1500
+    entry = world.ledgers.invoices.invoice_of(receipt.number)
+    assert entry.patient == world.patient.address("Invoice", receipt.number)
+    assert (entry.claimable, entry.currency) == (2500, 156)
+    assert names(world, receipt.number) == ["BatchIssued", "InvoiceOpened", "ClaimLocked"]
+
+
+def test_lock__a_bill_that_is_open__does_not_prove_it_again(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    world.payer.lock(evidence, world.allow(receipt.number, 1000))
+
+    done = world.other_payer.lock(evidence, world.allow(receipt.number, 1500, "other_payer"))
+
+    assert done.call.name == "Claims.lock"
+    assert world.payer.remainder(receipt.number) == 0
+
+
+def test_lock__evidence_of_chosen_fields__is_enough(world: World, receipt: IssueReceipt) -> None:
+    world.payer.lock(receipt.evidence([]), world.allow(receipt.number, 2500))
+
+    assert claim(world, receipt.number) == (Status.LOCKED, 2500)
+
+
+def test_lock__more_than_is_left__over_remainder(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    with pytest.raises(OverRemainder) as alone:
+        world.payer.lock(evidence, world.allow(receipt.number, 2501))
+    world.payer.lock(evidence, world.allow(receipt.number, 2400))
+    with pytest.raises(OverRemainder) as second:
+        world.other_payer.lock(evidence, world.allow(receipt.number, 101, "other_payer"))
+
+    number = receipt.number
+    assert alone.value.values == {"number": number, "amount": 2501, "remainder": 2500}
+    assert second.value.values == {"number": number, "amount": 101, "remainder": 100}
+    assert world.ledgers.claims.usage_of(number) == (2400, 0)
+
+
+def test_lock__of_nothing__amount_zero(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    with pytest.raises(AmountZero):
+        world.payer.lock(evidence, world.allow(receipt.number, 0))
+
+
+def test_lock__twice__claim_is_locked_until_its_end(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    world.payer.lock(evidence, world.allow(receipt.number, 1000))
+
+    with pytest.raises(ClaimIsLocked) as error:
+        world.payer.lock(evidence, world.allow(receipt.number, 1000))
+
+    assert error.value.values["until"] == world.now() + LOCK_PERIOD
+    world.pass_time(LOCK_PERIOD + 1)
+    world.payer.lock(evidence, world.allow(receipt.number, 2000))
+    assert claim(world, receipt.number) == (Status.LOCKED, 2000)
+
+
+def test_lock__after_settlement__claim_is_settled(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    world.payer.lock(evidence, world.allow(receipt.number, 1000))
+    world.payer.settle(receipt.number, 600)
+
+    with pytest.raises(ClaimIsSettled) as error:
+        world.payer.lock(evidence, world.allow(receipt.number, 1000))
+
+    assert error.value.values["amount"] == 600
+
+
+def test_lock__the_authorisation_again_after_release__is_invalid(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    signed = world.allow(receipt.number, 1000)
+    world.payer.lock(evidence, signed)
+    world.payer.release(receipt.number)
+
+    with pytest.raises(AuthorisationInvalid) as error:
+        world.payer.lock(evidence, signed)
+
+    assert error.value.values["number"] == receipt.number
+    world.payer.lock(evidence, world.allow(receipt.number, 1000))
+
+
+def test_lock__after_the_deadline__authorisation_expired(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    deadline = world.now() + DAY
+    signed = world.allow(receipt.number, 1000, deadline=deadline)
+    world.pass_time(DAY + 1)
+
+    with pytest.raises(AuthorisationExpired) as error:
+        world.payer.lock(evidence, signed)
+
+    assert error.value.values == {"number": receipt.number, "deadline": deadline}
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda signed: replace(signed, message=replace(signed.message, amount=2500)),
+        lambda signed: replace(signed, message=replace(signed.message, deadline=2**40)),
+        lambda signed: replace(signed, signature=bytes(65)),
+        lambda signed: replace(signed, signature=signed.signature[:64]),
+        lambda signed: replace(signed, signature=b""),
+    ],
+    ids=["amount", "deadline", "no signature", "short signature", "empty signature"],
+)
+def test_lock__a_forged_authorisation__is_invalid(
+    forge: Any, world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    with pytest.raises(AuthorisationInvalid):
+        world.payer.lock(evidence, forge(world.allow(receipt.number, 1000)))
+
+
+def test_lock__signed_by_another_patient__is_invalid(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    signed = world.other_patient.authorise_claim(
+        receipt.number, world.ids["payer"], 1000, deadline=world.deadline
+    )
+
+    with pytest.raises(AuthorisationInvalid):
+        world.payer.lock(evidence, signed)
+
+
+def test_lock__an_authorisation_for_another_payer_or_bill__mismatch(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    another = world.issued("visit-2")
+
+    with pytest.raises(AuthorisationMismatch, match=f"allows payer {world.ids['other_payer']}"):
+        world.payer.lock(evidence, world.allow(receipt.number, 1000, "other_payer"))
+    with pytest.raises(AuthorisationMismatch, match="bill"):
+        world.payer.lock(evidence, world.allow(another.number, 1000))
+
+
+def test_lock__an_authorisation_for_another_chain_or_contract__mismatch(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    signed = world.allow(receipt.number, 1000)
+    elsewhere = world.ledgers.prescriptions.address
+
+    for forged in (replace(signed, chain_id=1), replace(signed, contract=elsewhere)):
+        with pytest.raises(AuthorisationMismatch, match="on chain 31337"):
+            world.payer.lock(evidence, forged)
+
+
+def test_lock__an_authorisation_of_another_kind__is_malformed(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    accept = world.patient.authorise_acceptance(receipt.number, 1, deadline=world.deadline)
+
+    with pytest.raises((MalformedAuthorisation, AuthorisationMismatch)):
+        world.payer.lock(evidence, accept)
+    with pytest.raises(MalformedAuthorisation):
+        world.payer.lock(evidence, replace(accept, contract=world.ledgers.claims.address))
+
+
+def test_lock__evidence_of_a_prescription__is_malformed(world: World) -> None:
+    order = world.prescribed()
+
+    with pytest.raises(MalformedEvidence, match="not of a bill"):
+        world.payer.lock(order.evidence(), world.allow(order.number, 1000))
+
+
+@pytest.mark.parametrize(
+    ("forge", "expected"),
+    [
+        (
+            lambda e: replace(e, header=replace(e.header, claimable=9_999)),
+            ProofInvalid,
+        ),
+        (lambda e: replace(e, header=replace(e.header, on_hold=True)), ProofInvalid),
+        (lambda e: replace(e, head=replace(e.head, issued_at=e.head.issued_at - 1)), ProofInvalid),
+        (lambda e: replace(e, path=(bytes(32), *e.path[1:])), ProofInvalid),
+        (lambda e: replace(e, path=e.path[1:]), PathLengthWrong),
+        (lambda e: replace(e, path=(*e.path, bytes(32))), PathLengthWrong),
+    ],
+    ids=["claimable", "hold", "time", "sibling", "shorter", "longer"],
+)
+def test_lock__forged_evidence__is_refused_by_the_contract(
+    forge: Any, expected: type, world: World
+) -> None:
+    receipts = list(world.hospital.issue_many(bill(f"visit-{i}") for i in range(5)))
+    number = receipts[2].number
+
+    with pytest.raises(expected):
+        world.payer.lock(forge(receipts[2].evidence()), world.allow(number, 2000))
+
+    assert claim(world, number) == (Status.NONE, 0)
+
+
+def test_lock__a_held_bill__is_refused_until_its_release(world: World) -> None:
+    born_held = world.issued(on_hold=True)
+    held_later = world.issued("visit-2")
+    world.hospital.hold(held_later.number)
+
+    for receipt in (born_held, held_later):
+        with pytest.raises(DocumentIsHeld):
+            world.payer.lock(receipt.evidence(), world.allow(receipt.number, 1000))
+        world.hospital.release(receipt.number)
+        world.payer.lock(receipt.evidence(), world.allow(receipt.number, 1000))
+
+
+def test_lock__a_reversed_bill_or_its_red_letter__is_refused(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    red = world.hospital.issue(red_letter(receipt.number))
+    world.hospital.reverse(receipt.number, red.number, 1)
+
+    with pytest.raises(InvoiceIsReversed) as error:
+        world.payer.lock(evidence, world.allow(receipt.number, 1000))
+    with pytest.raises(InvoiceIsRedLetter):
+        world.payer.lock(red.evidence(), world.allow(red.number, 1000))
+
+    assert error.value.values == {"number": receipt.number, "redLetter": red.number}
+
+
+def test_lock__by_somebody_who_is_no_payer__is_refused(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    hospital = Payer(world.ledgers, key_of("hospital"))
+    world.supervisor.suspend(world.ids["payer"], 1)
+
+    with pytest.raises(KindMissing):
+        hospital.lock(evidence, world.allow(receipt.number, 1000, "hospital"))
+    with pytest.raises(NotAnOperator):
+        Payer(world.ledgers, key_of("nobody")).lock(evidence, world.allow(receipt.number, 1000))
+    with pytest.raises(InstitutionIsSuspended):
+        world.payer.lock(evidence, world.allow(receipt.number, 1000))
+
+
+def test_lock__a_seventh_payer__too_many_until_one_lets_go(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    payers = {}
+    for i in range(7):
+        key = key_of(f"payer {i}")
+        id_ = world.supervisor.accredit(f"payer {i}", Kind.PAYER, address_of(key))
+        payers[id_] = Payer(world.ledgers, key)
+
+    def lock(id_: int) -> None:
+        signed = world.patient.authorise_claim(receipt.number, id_, 100, deadline=world.deadline)
+        payers[id_].lock(evidence, signed)
+
+    *six, seventh = payers
+    for id_ in six:
+        lock(id_)
+
+    with pytest.raises(TooManyLocks):
+        lock(seventh)
+
+    payers[six[3]].release(receipt.number)
+    lock(seventh)
+    assert world.ledgers.claims.usage_of(receipt.number) == (600, 0)
+
+
+def test_lock_many__opened_and_unopened_bills__each_is_locked(world: World) -> None:
+    receipts = list(world.hospital.issue_many(bill(f"visit-{i}") for i in range(6)))
+    opened = receipts[2]
+    world.other_payer.lock(opened.evidence(), world.allow(opened.number, 100, "other_payer"))
+    rows: list[tuple[Evidence, Signed]] = [
+        (receipt.evidence(), world.allow(receipt.number, 2000)) for receipt in receipts
+    ]
+
+    done = list(world.payer.lock_many(rows))
+
+    assert [receipt.call.name for receipt in done].count("Claims.lock") == 1
+    assert {claim(world, receipt.number) for receipt in receipts} == {(Status.LOCKED, 2000)}
+
+
+# Settling
+
+
+def test_settle__less_than_is_locked__frees_the_rest(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    world.payer.lock(evidence, world.allow(receipt.number, 2000))
+
+    world.payer.settle(receipt.number, 1500, reason=12, explanation=b"\x09" * 32)
+
+    assert claim(world, receipt.number) == (Status.SETTLED, 1500)
+    assert world.ledgers.claims.usage_of(receipt.number) == (0, 1500)
+    assert world.payer.remainder(receipt.number) == 1000
+    event = world.auditor.trace(receipt.number)[-1].event
+    assert (event.reason, event.explanation) == (12, b"\x09" * 32)  # type: ignore[union-attr]
+
+
+def test_settle__what_cannot_be__is_refused_by_name(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    number = receipt.number
+    with pytest.raises(ClaimNotLocked) as unlocked:
+        world.payer.settle(number, 100)
+    world.payer.lock(evidence, world.allow(number, 1000))
+    with pytest.raises(OverLock) as over:
+        world.payer.settle(number, 1001)
+    with pytest.raises(AmountZero):
+        world.payer.settle(number, 0)
+    with pytest.raises(ClaimNotLocked):
+        world.other_payer.settle(number, 100)
+    world.payer.settle(number, 1000)
+    with pytest.raises(ClaimIsSettled):
+        world.payer.settle(number, 1)
+
+    assert unlocked.value.values == {"number": number, "payer": world.ids["payer"]}
+    assert over.value.values == {"number": number, "amount": 1001, "locked": 1000}
+
+
+def test_settle__at_the_last_second_and_after__works_and_then_not(world: World) -> None:
+    first, second = world.locked(key="visit-1"), world.locked(key="visit-2")
+    until = world.ledgers.claims.claim_of(first.number, world.ids["payer"]).until
+    world.rpc.request("evm_setNextBlockTimestamp", until)
+
+    world.payer.settle(first.number, 1000)
+    world.pass_time(LOCK_PERIOD)
+    with pytest.raises(ClaimNotLocked):
+        world.payer.settle(second.number, 1000)
+
+    assert world.ledgers.claims.usage_of(second.number) == (0, 0)
+
+
+def test_settle__twice_over_two_payers__never_above_claimable(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    world.payer.lock(evidence, world.allow(receipt.number, 1000))
+    world.other_payer.lock(evidence, world.allow(receipt.number, 1500, "other_payer"))
+
+    world.payer.settle(receipt.number, 1000)
+    world.other_payer.settle(receipt.number, 1500)
+
+    assert world.ledgers.claims.usage_of(receipt.number) == (0, 2500)
+    assert world.payer.remainder(receipt.number) == 0
+
+
+def test_settle_many__several__each_is_settled(world: World) -> None:
+    receipts = [world.locked(key=f"visit-{i}") for i in range(4)]
+
+    done = list(
+        world.payer.settle_many([(r.number, 100 + i, i, bytes(32)) for i, r in enumerate(receipts)])
+    )
+
+    assert len(done) == 4
+    assert [claim(world, r.number)[1] for r in receipts] == [100, 101, 102, 103]
+
+
+# Releasing
+
+
+def test_release__a_lock__frees_all_of_it(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    world.payer.lock(evidence, world.allow(receipt.number, 2500))
+
+    world.payer.release(receipt.number, reason=3)
+
+    assert claim(world, receipt.number) == (Status.RELEASED, 0)
+    assert world.payer.remainder(receipt.number) == 2500
+    with pytest.raises(ClaimNotLocked):
+        world.payer.release(receipt.number)
+    with pytest.raises(ClaimNotLocked):
+        world.payer.settle(receipt.number, 1)
+
+
+def test_release__what_is_settled__claim_is_settled(world: World) -> None:
+    receipt = world.locked()
+    world.payer.settle(receipt.number, 1000)
+
+    with pytest.raises(ClaimIsSettled):
+        world.payer.release(receipt.number)
+
+
+def test_act__after_a_suspension_of_the_payer__is_refused_and_the_lock_stays(world: World) -> None:
+    receipt = world.locked()
+    world.supervisor.suspend(world.ids["payer"], 1)
+
+    with pytest.raises(InstitutionIsSuspended):
+        world.payer.settle(receipt.number, 1000)
+    with pytest.raises(InstitutionIsSuspended):
+        world.payer.release(receipt.number)
+
+    assert world.ledgers.claims.usage_of(receipt.number) == (1000, 0)
