@@ -27,8 +27,8 @@ from medledger.errors import RpcUnavailable
 START_SECONDS = 60.0
 
 Calls = list[dict[str, Any]]
-Reply = bytes | int
-"""A body, or an HTTP status without one."""
+Reply = bytes | int | list[dict[str, Any]]
+"""A body, an HTTP status without one, or an answer for each request."""
 
 
 # Processes
@@ -146,8 +146,7 @@ class Relay:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                reply = relay._reply(target, body)
-                status, content = (200, reply) if isinstance(reply, bytes) else (reply, b"")
+                status, content = relay._reply(target, body)
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
@@ -174,15 +173,19 @@ class Relay:
         self._thread.join()
         self._server.server_close()
 
-    def _reply(self, target: str | None, body: bytes) -> Reply:
+    def _reply(self, target: str | None, body: bytes) -> tuple[int, bytes]:
         parsed = json.loads(body)
         calls = parsed if isinstance(parsed, list) else [parsed]
         self.seen += calls
-        if (answer := self.before(calls)) is not None:
-            return answer
-        assert target is not None, "a relay without a node must answer itself"
-        headers = {"Content-Type": "application/json"}
-        return self.after(calls, requests.post(target, body, headers=headers, timeout=60).content)
+        reply = self.before(calls)
+        if reply is None:
+            assert target is not None, "a relay without a node must answer itself"
+            headers = {"Content-Type": "application/json"}
+            answer = requests.post(target, body, headers=headers, timeout=60).content
+            reply = self.after(calls, answer)
+        if isinstance(reply, list):
+            reply = json.dumps(reply if isinstance(parsed, list) else reply[0]).encode()
+        return (200, reply) if isinstance(reply, bytes) else (reply, b"")
 
 
 def each(calls: Calls, answer: bytes, change: Callable[[dict[str, Any], Any], Any]) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import json
 import re
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from typing import Any, get_args
 import pytest
 from eth_abi.abi import encode
 from tests.chain.abi_samples import Item, canonical_type, entries, named, samples, snake
-from tests.chain.nodes import Relay
+from tests.chain.nodes import Calls, Relay, Reply
 from tests.chain.test_abi import log_of
 
 from medledger.chain import abi, bindings
@@ -171,8 +170,8 @@ def method(contract: str, entry: Item, node: Relay) -> Any:
     return getattr(getattr(bindings, contract)(Rpc(node.url), ADDRESS), snake(entry["name"]))
 
 
-def reply(calls: list[dict[str, Any]], result: str) -> bytes:
-    return json.dumps({"jsonrpc": "2.0", "id": calls[0]["id"], "result": result}).encode()
+def reply(calls: Calls, result: str) -> Reply:
+    return [{"jsonrpc": "2.0", "id": call["id"], "result": result} for call in calls]
 
 
 def as_python(items: list[Item], values: list[Any]) -> list[Any]:

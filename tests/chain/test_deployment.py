@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.chain.nodes import Relay, each, refusal
+from tests.chain.nodes import Relay, refusal
 from tests.roles.world import (
     HOSPITAL_NAME,
     LEASE_PERIOD,
@@ -213,11 +213,7 @@ def test_connect__a_server_that_is_no_ethereum_node__says_so_in_one_line(
     manifest: Manifest,
 ) -> None:
     with Relay() as relay:
-        relay.before = lambda calls: each(
-            calls,
-            json.dumps({"id": calls[0]["id"]}).encode(),
-            lambda call, _: refusal(call, "Method not found", -32601),
-        )
+        relay.before = lambda calls: [refusal(call, "Method not found", -32601) for call in calls]
 
         with pytest.raises((RpcUnavailable, RpcError)) as error:
             connect(Rpc(relay.url), manifest)
@@ -243,8 +239,9 @@ def test_at__a_block__every_contract_is_as_of_it(world: World) -> None:
 
 def test_unpinned__a_ledger_of_ours__finds_its_contracts_by_itself(world: World) -> None:
     receipt = world.issued()
+    ledger = world.ledgers.invoices.address
 
-    found = unpinned(world.rpc, "Invoices", world.ledgers.invoices.address, receipt.transaction)
+    found = unpinned(world.rpc, "Invoices", ledger, receipt.transaction, receipt.head.first)
 
     for name in ("institutions", "invoices", "claims"):
         assert getattr(found, name).address == getattr(world.ledgers, name).address
@@ -255,7 +252,7 @@ def test_unpinned__prescriptions__has_no_claims(world: World) -> None:
     receipt = world.prescribed()
     ledger = world.ledgers.prescriptions.address
 
-    found = unpinned(world.rpc, "Prescriptions", ledger, receipt.transaction)
+    found = unpinned(world.rpc, "Prescriptions", ledger, receipt.transaction, receipt.number)
 
     assert found.institutions.address == world.ledgers.institutions.address
     assert int(found.claims.address, 16) == int(found.invoices.address, 16) == 0
@@ -269,13 +266,31 @@ def test_unpinned__an_address_that_is_no_such_ledger__anchor_mismatch(
     contract = getattr(world.ledgers, address, None)
     found = contract.address if contract else "0x" + 40 * "9"
 
-    with pytest.raises(AnchorMismatch, match=found):
-        unpinned(world.rpc, "Invoices", found, receipt.transaction)
+    with pytest.raises(AnchorMismatch):
+        unpinned(world.rpc, "Invoices", found, receipt.transaction, receipt.number)
 
 
-def test_unpinned__a_transaction_that_the_chain_lacks__anchor_mismatch(world: World) -> None:
-    with pytest.raises(AnchorMismatch, match="the chain has no transaction 0x" + 64 * "7"):
-        unpinned(world.rpc, "Invoices", world.ledgers.invoices.address, b"\x77" * 32)
+def test_unpinned__a_ledger_of_other_code_that_logs_the_same__anchor_mismatch(
+    world: World,
+) -> None:
+    receipt = world.issued()
+    ledger = world.ledgers.invoices.address
+    code = world.rpc.code(ledger)
+    world.rpc.request("anvil_setCode", ledger, "0x" + (code[:-1] + b"\x00").hex())
+
+    with pytest.raises(AnchorMismatch, match=ledger):
+        unpinned(world.rpc, "Invoices", ledger, receipt.transaction, receipt.number)
+
+
+@pytest.mark.parametrize("transaction", ["of another batch", "that the chain lacks"])
+def test_unpinned__a_transaction_that_did_not_issue_the_batch__anchor_mismatch(
+    transaction: str, world: World
+) -> None:
+    receipt, later = world.issued("visit-1"), world.issued("visit-2")
+    given = later.transaction if transaction == "of another batch" else b"\x77" * 32
+
+    with pytest.raises(AnchorMismatch, match="transaction"):
+        unpinned(world.rpc, "Invoices", world.ledgers.invoices.address, given, receipt.number)
 
 
 @pytest.mark.parametrize("name", abi.CONTRACTS)

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from tests.chain.nodes import Calls, Relay, Reply, each, refusal
 
+from medledger.chain.contract import Call
 from medledger.chain.local import LocalChain, free_port
 from medledger.chain.rpc import BATCH, Rpc, chunked
+from medledger.chain.sender import Sender
+from medledger.core.hashing import keccak256
 from medledger.errors import RpcError, RpcUnavailable
 
 NOBODY = "0x" + 40 * "1"
@@ -272,8 +275,8 @@ def test_request__a_transaction_whose_answer_is_lost__is_sent_once(
     failure: str, rpc: Rpc, anvil: LocalChain
 ) -> None:
     forwarded, over = threading.Event(), threading.Event()
-    (account,) = rpc.request("eth_accounts")
-    before = int(rpc.request("eth_getTransactionCount", account, "latest"), 16)
+    sender = Sender(rpc, keccak256(b"a key that no institution knows"))
+    signed = sender.sign(Call(NOBODY, b"", "nothing"), gas=30_000, fees=sender.fees())
 
     def lose(calls: Calls, answer: bytes) -> Reply:
         forwarded.set()
@@ -285,14 +288,15 @@ def test_request__a_transaction_whose_answer_is_lost__is_sent_once(
         relay.after = lose
 
         with pytest.raises(RpcUnavailable):
+            # web3 would send this method again by itself.
             Rpc(relay.url, timeout_seconds=0.5).request(
-                "eth_sendTransaction", {"from": account, "to": NOBODY, "value": "0x1"}
+                "eth_sendRawTransaction", "0x" + signed.raw.hex()
             )
         assert forwarded.wait(20)
         over.set()
 
-        assert relay.methods() == ["eth_sendTransaction"]
-    assert int(rpc.request("eth_getTransactionCount", account, "pending"), 16) == before + 1
+        assert relay.methods() == ["eth_sendRawTransaction"]
+    assert sender.confirm([signed])[0].hash == signed.hash
 
 
 def test_each__change_of_one_answer__leaves_the_others(anvil: LocalChain) -> None:

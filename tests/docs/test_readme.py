@@ -167,7 +167,7 @@ def test_tour__as_printed__runs_and_prints_what_it_says(title: str, clone: Path)
 def test_make__dry_run__is_the_command_that_a_tour_runs() -> None:
     (block,) = [block for block in section(SEEN) if block.mark == MAKE]
     recipe = subprocess.run(
-        [*shlex.split(block.text), "--dry-run"],
+        [*shlex.split(block.text), "--dry-run", "--no-print-directory"],
         cwd=ROOT,
         capture_output=True,
         text=True,

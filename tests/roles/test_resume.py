@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.chain.nodes import Calls, Relay, each, mining_by_hand, refusal, wait_until_mined
+from tests.chain.nodes import Calls, Relay, Reply, each, mining_by_hand, refusal, wait_until_mined
 from tests.roles.world import World, bill, key_of
 
 from medledger.chain.contract import Call
@@ -353,27 +353,40 @@ def test_resume__refused_when_mined_and_the_node_forgot_that_block__gives_the_ke
         assert hospital.resume() == ["a", "b"]
 
 
-def test_resume__a_replica_that_lags_with_receipts__never_forgets_what_is_on_chain(
-    world: World, anvil: LocalChain
+@pytest.mark.parametrize("behind", ["with receipts", "by a block"])
+def test_resume__a_replica_that_lags__never_forgets_what_is_on_chain(
+    behind: str, world: World, anvil: LocalChain
 ) -> None:
     stopped(world, anvil, "after sending", "a", "b")
-    asked: list[str] = []
+    wait_until_mined(world.rpc)
+    before = hex(world.rpc.block_number() - 1)
 
-    def lagging(call: dict[str, Any], answer: Any) -> Any:
-        if call["method"] == "eth_getTransactionReceipt" and len(asked) < 2:
-            asked.append(call["method"])
-            return answer | {"result": None}
-        return answer
+    def lagging(calls: Calls) -> Reply | None:
+        """Transactions go to a node that is up to date, questions to one that is not."""
+        if raw(calls):
+            return None
+        answers = []
+        for call in calls:
+            params = call["params"]
+            if behind == "by a block":
+                params = [before if item == "latest" else item for item in params]
+            (answer,) = world.rpc.batch([(call["method"], params)])
+            if call["method"] == "eth_getTransactionReceipt":
+                answer = None
+            if call["method"] == "eth_blockNumber" and behind == "by a block":
+                answer = before
+            answers.append({"jsonrpc": "2.0", "id": call["id"], "result": answer})
+        return answers
 
     with Relay(anvil.url) as relay:
-        relay.after = lambda calls, body: each(calls, body, lagging)
+        relay.before = lagging
         hospital = world.hospital_again(rpc=Rpc(relay.url))
         try:
             lost = hospital.resume()
         except MedledgerError:
             lost = []
 
-    # The node says that the nonce is used, and shows no receipt yet; but the batch is on chain.
+    # The nonce is used, and no receipt is shown; but the batch is on chain.
     assert lost == []
     hospital = world.hospital_again()
     hospital.resume()

@@ -128,7 +128,7 @@ def test_open_ledgers_of_evidence__a_contract_of_other_code__anchor_mismatch(
     evidence = world.issued().evidence()
     anchor = replace(evidence.anchor, ledger=world.ledgers.claims.address)
 
-    with pytest.raises(AnchorMismatch, match=world.ledgers.claims.address):
+    with pytest.raises(AnchorMismatch):
         open_ledgers_of_evidence(anvil.url, replace(evidence, anchor=anchor))
 
 

@@ -11,11 +11,14 @@ from importlib.resources import files
 from typing import Any
 
 from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError, EncodingError
+from eth_abi.exceptions import DecodingError, EncodingError, InsufficientDataBytes
 
 from medledger.core import states
 from medledger.core.hashing import checksum_address, keccak256
 from medledger.errors import REFUSALS, InvalidArgument, Refusal, UnknownRefusal
+
+WORD = 32
+"""Bytes of an ABI word: the least that any argument takes."""
 
 CONTRACTS = ("Institutions", "Invoices", "Claims", "Prescriptions")
 """In the order of deployment."""
@@ -39,6 +42,8 @@ class Function:
 
     def decode(self, data: bytes) -> tuple[Any, ...]:
         """The results, addresses in EIP-55 form; raises `DecodingError` where they do not fit."""
+        if len(data) < WORD * len(self.outputs):
+            raise InsufficientDataBytes(f"{len(data)} bytes for {len(self.outputs)} results")
         values = decode(self.outputs, data)
         return tuple(
             _checksummed(kind, value) for kind, value in zip(self.outputs, values, strict=True)
@@ -131,7 +136,7 @@ def refusal(data: str) -> Refusal:
     """The named exception of revert data (0x...), with the Solidity error's arguments."""
     raw = bytes.fromhex(data[2:]) if data.startswith("0x") else b""
     name, arguments = _errors().get(raw[:4], ("", ()))
-    if name not in REFUSALS:
+    if name not in REFUSALS or len(raw) < 4 + WORD * len(arguments):
         return UnknownRefusal(data=data[:74] or "no data")
     try:
         values = decode([kind for _, kind, _ in arguments], raw[4:])

@@ -267,14 +267,14 @@ def unpinned(rpc: Rpc, name: str, ledger: str, transaction: bytes, first: int) -
     receipt = rpc.request("eth_getTransactionReceipt", "0x" + transaction.hex())
     if not isinstance(receipt, dict):
         raise AnchorMismatch(problem=f"the chain has no transaction 0x{transaction.hex()}")
+    if not is_same_code(name, rpc.code(ledger)):
+        raise AnchorMismatch(problem=f"{ledger}, which it names, is not our {name} contract")
     if not any(
         log["address"].lower() == ledger.lower()
         and log["topics"][:2] == [abi.event_topic("BatchIssued"), f"0x{first:064x}"]
         for log in receipt["logs"]
     ):
         raise AnchorMismatch(problem="the transaction that it names did not issue its batch")
-    if not is_same_code(name, rpc.code(ledger)):
-        raise AnchorMismatch(problem=f"{ledger}, which it names, is not our {name} contract")
     found = dict.fromkeys(abi.CONTRACTS, ZERO_ADDRESS)
     found[name] = ledger
     if name == "Invoices":

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import rlp  # type: ignore[import-untyped]
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
@@ -181,6 +182,15 @@ class Sender:
         """A transaction that was signed earlier, from its stored bytes."""
         return Signed(call, gas=0, raw=raw, hash=keccak256(raw))
 
+    def has_used_nonce_of(self, raw: bytes, block: int) -> bool:
+        """Whether, in the state of a block, the nonce of a signed transaction is used up."""
+        # EIP-2718: a typed transaction begins with its type, and its nonce follows the chain id.
+        typed = raw[0] < 0x80
+        fields = rlp.decode(raw[1:] if typed else raw)
+        nonce = int.from_bytes(fields[1 if typed else 0], "big")
+        used = self.rpc.request("eth_getTransactionCount", self.address, hex(block))
+        return int(used, 16) > nonce
+
     def forget(self) -> None:
         """Takes the next nonce from the node again: what was signed last will not be sent."""
         self._nonce = None
@@ -245,10 +255,10 @@ class Sender:
             except RpcError as error:
                 if error.data:
                     raise abi.refusal(error.data) from error
-            raise TransactionReverted(
-                transaction="0x" + signed.hash.hex(),
-                problem="it was refused when it was mined; the node cannot say why",
-            )
+                problem = f"it was refused when it was mined; asked why, {error}"
+            else:
+                problem = "it was refused when mined, and would pass now: something came first"
+            raise TransactionReverted(transaction="0x" + signed.hash.hex(), problem=problem)
         receipt = Receipt(signed.call, signed.hash, block, used, tuple(answer["logs"]))
         if self.observer is not None:
             self.observer(receipt)

@@ -16,11 +16,15 @@ import click
 from medledger.cli.failures import did_you_mean, error_object, tell_people
 from medledger.cli.output import Output, json_line, show
 
+HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+"""On each command itself: click keeps the first help option that it makes, whoever asked for it."""
+
 
 class Command(click.Command):
     """A command whose function returns an `Output`, or None where it has shown its own."""
 
     def __init__(self, *arguments: Any, examples: Sequence[str], **settings: Any) -> None:
+        settings.setdefault("context_settings", HELP_NAMES)
         super().__init__(*arguments, **settings)
         self.examples = tuple(examples)
         self.params.append(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medledger.cli.command import Command
+from medledger.cli.failures import people_message
 from medledger.cli.options import IN_FOLDER, key_option
 from medledger.cli.output import Meter, Output, Table
 from medledger.cli.session import Session
@@ -118,7 +119,10 @@ def _text(result: DemoResult, rpc: str | None) -> list[str | Table]:
         ("resources refused", f"{len(result.rejected):,}", ""),
     ]
     frauds = [
-        (fraud.name.replace("_", " "), str(fraud.refusal or "WENT THROUGH"))
+        (
+            fraud.name.replace("_", " "),
+            people_message(fraud.refusal) if fraud.refusal else "WENT THROUGH",
+        )
         for fraud in result.frauds
     ]
     lines: list[str | Table] = [

@@ -316,13 +316,17 @@ class Hospital(Role):
         A replica may lag with receipts. Its contract says whether the numbers are taken, and the
         event whose they are; where it says neither, nothing is decided. Raises `RpcUnavailable`.
         """
-        if contract.head_hash_of(row.first) == bytes(32):
-            return False
         rpc, manifest = self.ledgers.rpc, self.ledgers.manifest
+        # Everything at one block: behind one address there may be nodes of different height.
+        last = rpc.block_number()
+        if not self.sender.has_used_nonce_of(row.raw, last):
+            raise RpcUnavailable(
+                url=rpc.url, problem="it lags behind the node that knows the nonce"
+            )
+        if contract.at(last).head_hash_of(row.first) == bytes(32):
+            return False
         topics = [abi.event_topic("BatchIssued"), f"0x{row.first:064x}"]
-        logs = fetch_events(
-            rpc, [contract.address], manifest.block, rpc.block_number(), topics=topics
-        )
+        logs = fetch_events(rpc, [contract.address], manifest.block, last, topics=topics)
         for logged in logs:
             if isinstance(logged.event, BatchIssued):
                 if logged.event.root != row.root or logged.transaction != row.transaction:
