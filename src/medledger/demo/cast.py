@@ -12,7 +12,7 @@ from medledger.chain.deployment import Ledgers, Manifest, connect, deploy
 from medledger.chain.funding import fund
 from medledger.chain.keys import address_of
 from medledger.chain.rpc import Rpc
-from medledger.chain.sender import Receipt, Sender
+from medledger.chain.sender import IN_FLIGHT, Receipt, Sender
 from medledger.core.patient_keys import PatientKey
 from medledger.core.states import Kind
 from medledger.formats.fhir import BillRecord, Organisation, PrescriptionRecord
@@ -113,7 +113,8 @@ def gather(
     supervisor = Supervisor(ledgers, keys[SUPERVISOR])
     supervisor.sender.observer = observer
 
-    supervisor.sender.in_flight = in_flight
+    batched = in_flight > IN_FLIGHT
+    supervisor.sender.in_flight, supervisor.sender.batched = in_flight, batched
     institutions = _accredit(supervisor, keys, shares, insurers)
     desks: dict[str, HospitalDesk] = {}
     for position, (id_, (_, own_bills, own_orders)) in enumerate(shares.items(), 1):
@@ -134,7 +135,7 @@ def gather(
     roles += [*cast.pharmacies, cast.courier, *cast.payers.values()]
     for acting in roles:
         acting.sender.observer = observer
-        acting.sender.in_flight = in_flight
+        acting.sender.in_flight, acting.sender.batched = in_flight, batched
     _allot(cast)
     return cast, manifest
 

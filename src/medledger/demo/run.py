@@ -131,7 +131,8 @@ def run_demo(
     _clear(out)
     demo = _Demo(BulkFolder(data), out, funder, progress or _silent)
     with _chain(rpc_url, len(demo.bills)) as url:
-        result = demo.run(Rpc(url), IN_FLIGHT if rpc_url else OWN_CHAIN_IN_FLIGHT)
+        at_interval = rpc_url is None and len(demo.bills) >= BULK_FROM
+        result = demo.run(Rpc(url), OWN_CHAIN_IN_FLIGHT if at_interval else IN_FLIGHT)
         result.rpc_url = url
     result.seconds = round(time.monotonic() - started, 1)
     return result
