@@ -8,9 +8,11 @@ PYTHON := $(shell for python in python3 python3.12 python3.11; do \
 endif
 BIN := .venv/bin
 UPGRADE ?=
+SEED ?= 1
+ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test pytest ape-test check lint format artifacts snapshots lock clean
+.PHONY: help setup demo test pytest ape-test simulate soak peers check lint format artifacts snapshots lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +35,15 @@ pytest: setup ## Run the Python tests
 
 ape-test: setup ## Run the contract tests on Anvil
 	APE_DATA_FOLDER="$(CURDIR)/.venv/ape" $(BIN)/ape test tests/contracts
+
+simulate: setup ## Run one seed of the simulation (SEED=1)
+	MEDLEDGER_SEED=$(SEED) $(BIN)/pytest tests/simulation/test_seeds.py -s
+
+soak: setup ## Run 500 seeds, and every step of the crash walk (takes an hour or more)
+	MEDLEDGER_SOAK=1 $(BIN)/pytest tests/simulation tests/faults --timeout=7200
+
+peers: setup ## Compare with OpenAttestation and EAS on the same bills
+	$(BIN)/python -m benchmarks.peers.run $(ARGS)
 
 check: setup lint ## Check style, types, layers and that the artifacts match the contracts
 	$(BIN)/mypy
@@ -59,11 +70,12 @@ lock: setup ## Resolve the lock files again (UPGRADE=1: to the newest versions)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --output-file requirements.lock $(LOCK_OPTIONS)
 	cd toolchain && ../$(BIN)/uv pip compile node-requirements.in --output-file node-requirements.lock $(LOCK_OPTIONS)
 	cd toolchain && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts --no-audit --no-fund
+	cd benchmarks/peers && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 
 LOCK_OPTIONS = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove all that the other targets made, .venv included
-	rm -rf .venv toolchain/node_modules contracts/.cache .build build dist
+	rm -rf .venv toolchain/node_modules benchmarks/peers/node_modules contracts/.cache .build build dist
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	find src tests scripts toolchain -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests scripts toolchain benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,8 +17,8 @@
     ├── ChainError               the chain cannot be used                  exit 6
     │   ├── RpcUnavailable       the only family worth retrying
     │   ├── RpcError             the node refused a request
-    │   └── WrongChain, ContractMissing, TransactionFailed (NonceTaken,
-    │       TransactionReverted), ToolMissing, PortUnusable
+    │   └── WrongChain, ContractMissing, TransactionFailed (TransactionReverted,
+    │       OutOfGas), ToolMissing, PortUnusable
     ├── SetupError               keys, manifest or store are missing or wrong  exit 7
     │   └── ManifestMissing, ManifestInvalid, KeyMissing, StoreError, NoSegment, NotIssued,
     │       NotFound
@@ -149,7 +149,8 @@ class UnknownField(InputError):
 
 
 class BadResource(InputError):
-    """A FHIR resource that is refused. `line` counts from 1; `field` is a FHIRPath."""
+    """A resource or a line of a stream that is refused. `line` counts from 1; `field` is a FHIRPath
+    or the path in the line's JSON."""
 
     message = "{file}:{line}: {field}: {problem}"
 
@@ -534,9 +535,8 @@ class TransactionReverted(TransactionFailed):
     """Mined and refused, for a reason that the node cannot tell any more."""
 
 
-class NonceTaken(TransactionFailed):
-    message = "transaction {transaction} can never be mined: its nonce went to another"
-    hint = "use one key in one place; submit the documents again"
+class OutOfGas(TransactionReverted):
+    """Mined, and ended by its own limit."""
 
 
 class ToolMissing(ChainError):

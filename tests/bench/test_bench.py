@@ -23,6 +23,8 @@ def test_bench_issue__a_few_bills__prints_its_figures() -> None:
     found = json.loads(run("issue", "--count", "250", "--batch-size", "100", "--json").stdout)
 
     assert set(found) == {
+        "bills",
+        "seconds",
         "bills_per_second",
         "seal_per_second",
         "peak_rss_mb",
@@ -34,7 +36,17 @@ def test_bench_issue__a_few_bills__prints_its_figures() -> None:
     assert found["seal_per_second"] > 0
     assert found["peak_rss_mb"] > 10
     assert 500 < found["gas_per_bill"] < 2_000
-    assert (found["batches"], found["store"]) == (3, "sqlite")
+    assert (found["bills"], found["batches"], found["store"]) == (250, 3, "sqlite")
+
+
+@pytest.mark.anvil
+def test_bench_issue__several_counts__one_run_each() -> None:
+    arguments = ("issue", "--count", "20", "--count", "40", "--batch-size", "10", "--workers", "1")
+
+    found = json.loads(run(*arguments, "--json").stdout)
+
+    assert [(one["bills"], one["batches"]) for one in found["runs"]] == [(20, 2), (40, 4)]
+    assert all(one["seconds"] > 0 for one in found["runs"])
 
 
 @pytest.mark.anvil

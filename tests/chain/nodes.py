@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -131,12 +131,14 @@ class Relay:
     """An HTTP server on loopback before a node, or instead of one.
 
     `before` may answer in the node's place; `after` may change what the node answered. Both see the
-    JSON-RPC requests of one HTTP body. `seen` holds every request in the order of arrival.
+    JSON-RPC requests of one HTTP body; `headers` sees what came with it. `seen` holds every request
+    in the order of arrival.
     """
 
     def __init__(self, target: str | None = None) -> None:
         self.before: Callable[[Calls], Reply | None] = lambda calls: None
         self.after: Callable[[Calls, bytes], Reply] = lambda calls, answer: answer
+        self.headers: Callable[[Mapping[str, str]], object] = lambda headers: None
         self.seen: Calls = []
         relay = self
 
@@ -146,6 +148,7 @@ class Relay:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                relay.headers(self.headers)
                 status, content = relay._reply(target, body)
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")

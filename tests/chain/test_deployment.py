@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.chain.nodes import Relay, refusal
+from tests.chain.nodes import Relay, each, refusal
 from tests.roles.world import (
     HOSPITAL_NAME,
     LEASE_PERIOD,
@@ -221,6 +221,55 @@ def test_connect__a_server_that_is_no_ethereum_node__says_so_in_one_line(
     assert "\n" not in str(error.value)
 
 
+def test_connect__several_nodes_and_one_is_another_chain__the_right_one(
+    manifest: Manifest, rpc: Rpc
+) -> None:
+    with LocalChain(options=("--timestamp", "1700000000")) as another:
+        ledgers = connect(Rpc(f"{another.url},{rpc.url}"), manifest)
+
+        assert ledgers.rpc.url == rpc.url
+        assert ledgers.institutions.institution_count() == 9
+
+
+def test_connect__the_node_comes_back_with_another_genesis__wrong_chain(
+    manifest: Manifest, rpc: Rpc
+) -> None:
+    def reset(call: dict[str, Any], answer: Any) -> Any:
+        if call["method"] == "eth_getBlockByNumber" and call["params"][0] == "0x0":
+            answer["result"]["hash"] = "0x" + 64 * "9"
+        return answer
+
+    with Relay(rpc.url) as relay:
+        ledgers = connect(Rpc(relay.url), manifest)
+        relay.before = lambda calls: 503
+        with pytest.raises(RpcUnavailable):
+            ledgers.institutions.institution_count()
+        relay.before = lambda calls: None
+        relay.after = lambda calls, body: each(calls, body, reset)
+
+        with pytest.raises(WrongChain, match="it was reset, or is another"):
+            ledgers.institutions.institution_count()
+
+
+def test_connect__a_chain_reset_behind_an_idle_connection__the_sender_stops(
+    manifest: Manifest, rpc: Rpc
+) -> None:
+    def reset(call: dict[str, Any], answer: Any) -> Any:
+        if call["method"] == "eth_getBlockByNumber" and call["params"][0] == "0x0":
+            answer["result"]["hash"] = "0x" + 64 * "9"
+        return answer
+
+    with Relay(rpc.url) as relay:
+        sender = Sender(connect(Rpc(relay.url), manifest).rpc, KEY)
+        sender.advance()
+        relay.after = lambda calls, body: each(calls, body, reset)
+
+        with pytest.raises(RpcUnavailable, match="genesis"):
+            sender.advance()
+        with pytest.raises(WrongChain):
+            sender.advance()
+
+
 def test_at__a_block__every_contract_is_as_of_it(world: World) -> None:
     before = world.rpc.block_number()
     receipt = world.locked(1000)
@@ -377,6 +426,8 @@ GARBLING: dict[str, Callable[[dict[str, Any]], Any]] = {
     "block in words": lambda m: m.update(block="first"),
     "no lock period": lambda m: m.pop("lockPeriod"),
     "lease period null": lambda m: m.update(leasePeriod=None),
+    "confirmations zero": lambda m: m.update(confirmations=0),
+    "confirmations in words": lambda m: m.update(confirmations="many"),
     "no contracts": lambda m: m.pop("contracts"),
     "contracts a list": lambda m: m.update(contracts=[]),
     "one contract missing": lambda m: m["contracts"].pop("Claims"),
@@ -425,6 +476,23 @@ def test_load__no_manifest_at_all__manifest_invalid(content: bytes, tmp_path: Pa
 def test_load__a_folder__manifest_invalid(tmp_path: Path) -> None:
     with pytest.raises(ManifestInvalid):
         Manifest.load(tmp_path)
+
+
+def test_load__of_before_confirmations__one(manifest: Manifest, tmp_path: Path) -> None:
+    found = json.loads(manifest.text())
+    del found["confirmations"]
+    path = tmp_path / "31337.json"
+    path.write_text(json.dumps(found), "utf-8")
+
+    assert Manifest.load(path).confirmations == 1
+
+
+def test_deploy__on_a_network_of_two_blocks__the_manifest_says_so() -> None:
+    with LocalChain(block_seconds=0.05) as chain:
+        manifest, receipts = deploy(Rpc(chain.url), KEY, supervisor_name="财政局", confirmations=2)
+
+        assert Rpc(chain.url).block_number() > receipts[-1].block
+    assert json.loads(manifest.text())["confirmations"] == manifest.confirmations == 2
 
 
 def test_load__addresses_in_lower_case__are_the_same_contracts(

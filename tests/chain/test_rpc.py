@@ -16,7 +16,7 @@ from medledger.chain.local import LocalChain, free_port
 from medledger.chain.rpc import BATCH, Rpc, chunked
 from medledger.chain.sender import Sender
 from medledger.core.hashing import keccak256
-from medledger.errors import RpcError, RpcUnavailable
+from medledger.errors import RpcError, RpcUnavailable, WrongChain
 
 NOBODY = "0x" + 40 * "1"
 
@@ -276,7 +276,8 @@ def test_request__a_transaction_whose_answer_is_lost__is_sent_once(
 ) -> None:
     forwarded, over = threading.Event(), threading.Event()
     sender = Sender(rpc, keccak256(b"a key that no institution knows"))
-    signed = sender.sign(Call(NOBODY, b"", "nothing"), gas=30_000, fees=sender.fees())
+    intent = sender.intent(Call(NOBODY, b"", "nothing"), 30_000)
+    signed = sender.journal.add(sender.address, intent, sender.signing(intent))
 
     def lose(calls: Calls, answer: bytes) -> Reply:
         forwarded.set()
@@ -290,13 +291,195 @@ def test_request__a_transaction_whose_answer_is_lost__is_sent_once(
         with pytest.raises(RpcUnavailable):
             # web3 would send this method again by itself.
             Rpc(relay.url, timeout_seconds=0.5).request(
-                "eth_sendRawTransaction", "0x" + signed.raw.hex()
+                "eth_sendRawTransaction", "0x" + signed.attempts[0].raw.hex()
             )
         assert forwarded.wait(20)
         over.set()
 
         assert relay.methods() == ["eth_sendRawTransaction"]
-    assert sender.confirm([signed])[0].hash == signed.hash
+    assert sender.settle([signed.id])[signed.id].kind == "final"
+
+
+# Several nodes
+
+
+def away() -> str:
+    return f"http://127.0.0.1:{free_port()}"
+
+
+@pytest.mark.parametrize("form", ["text", "sequence"])
+def test_request__the_first_node_is_away__the_next_answers_and_is_kept(
+    form: str, anvil: LocalChain, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = away()
+    rpc = Rpc(f"{first}, {anvil.url}" if form == "text" else [first, anvil.url])
+
+    found = [rpc.chain_id(), rpc.chain_id()]
+
+    assert found == [31337, 31337]
+    assert rpc.url == anvil.url
+    assert caplog.text.count("going on with") == 1
+
+
+def test_batch__a_node_that_hangs__the_next_answers(anvil: LocalChain, node: Relay) -> None:
+    over = threading.Event()
+    node.before = lambda calls: over.wait(20) and 503
+
+    found = Rpc([node.url, anvil.url], timeout_seconds=0.05).batch([("eth_chainId", [])] * 2)
+
+    over.set()
+    assert found == ["0x7a69", "0x7a69"]
+
+
+def test_request__a_node_that_refuses__is_believed(anvil: LocalChain, node: Relay) -> None:
+    node.before = lambda calls: [refusal(calls[0], "nonce too low")]
+
+    with pytest.raises(RpcError, match="nonce too low"):
+        Rpc([node.url, anvil.url]).request("eth_sendRawTransaction", "0x00")
+
+
+def test_request__no_node_answers__unavailable_and_names_one(node: Relay) -> None:
+    node.before = lambda calls: 503
+    rpc = Rpc([away(), node.url])
+
+    with pytest.raises(RpcUnavailable) as error:
+        rpc.chain_id()
+
+    assert "\n" not in str(error.value)
+    assert rpc.urls[0] in str(error.value)
+
+
+def test_request__a_node_that_comes_back__is_used_again(anvil: LocalChain) -> None:
+    with Relay(anvil.url) as first, Relay(anvil.url) as second:
+        rpc = Rpc([first.url, second.url])
+        first.before = lambda calls: 503
+        rpc.chain_id()
+        first.before, second.before = (lambda calls: None), (lambda calls: 503)
+
+        assert rpc.chain_id() == 31337
+
+    assert rpc.url == first.url
+
+
+# Identity
+
+
+def is_chain(chain_id: int) -> Callable[[Rpc], None]:
+    def check(node: Rpc) -> None:
+        found = node.chain_id()
+        if found != chain_id:
+            raise WrongChain(expected=chain_id, url=node.url, found=found)
+
+    return check
+
+
+def answering_chain(relay: Relay, chain_id: int) -> None:
+    relay.after = lambda calls, body: each(
+        calls,
+        body,
+        lambda call, answer: (
+            answer | {"result": hex(chain_id)} if call["method"] == "eth_chainId" else answer
+        ),
+    )
+
+
+def test_require_identity__the_first_node_is_another_chain__the_next_is_used(
+    anvil: LocalChain, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Relay(anvil.url) as another:
+        answering_chain(another, 5)
+        rpc = Rpc([another.url, anvil.url])
+
+        rpc.require_identity(is_chain(31337))
+
+        assert rpc.url == anvil.url
+        assert "expected 31337" in caplog.text
+        assert another.methods() == ["eth_chainId"]
+
+
+def test_require_identity__no_node_passes__wrong_chain_and_nothing_is_required(
+    anvil: LocalChain,
+) -> None:
+    rpc = Rpc(anvil.url)
+
+    with pytest.raises(WrongChain):
+        rpc.require_identity(is_chain(5))
+
+    assert rpc.chain_id() == 31337
+    assert not rpc.distrust()
+
+
+def test_request__a_node_fails_and_the_next_is_another_chain__is_not_asked(
+    anvil: LocalChain,
+) -> None:
+    with Relay(anvil.url) as first, Relay(anvil.url) as another:
+        rpc = Rpc([first.url, another.url])
+        rpc.require_identity(is_chain(31337))
+        answering_chain(another, 5)
+        first.before = lambda calls: 503
+
+        # The first may come back: trying again can help.
+        with pytest.raises(RpcUnavailable):
+            rpc.block_number()
+
+        assert another.methods() == ["eth_chainId"]
+
+
+def test_request__a_node_came_back_as_another_chain__wrong_chain(anvil: LocalChain) -> None:
+    with Relay(anvil.url) as relay:
+        rpc = Rpc(relay.url)
+        rpc.require_identity(is_chain(31337))
+        relay.before = lambda calls: 503
+        with pytest.raises(RpcUnavailable):
+            rpc.block_number()
+        relay.before = lambda calls: None
+        answering_chain(relay, 5)
+
+        with pytest.raises(WrongChain):
+            rpc.block_number()
+
+        assert relay.methods()[-1] == "eth_chainId"
+
+
+def test_request__after_a_failure__the_identity_is_compared_once(anvil: LocalChain) -> None:
+    with Relay(anvil.url) as relay:
+        rpc = Rpc(relay.url)
+        rpc.require_identity(is_chain(31337))
+        assert rpc.distrust()
+
+        rpc.block_number()
+        rpc.block_number()
+
+        assert relay.methods().count("eth_chainId") == 2
+
+
+# Passwords
+
+
+@pytest.mark.parametrize(
+    "url", ["http://user:secret@{}", "http://user:se/cret@{}", "http://key@{}"]
+)
+def test_url__with_user_and_password__no_message_shows_them(url: str) -> None:
+    place = f"127.0.0.1:{free_port()}"
+    rpc = Rpc(url.format(place))
+
+    with pytest.raises(RpcUnavailable) as error:
+        rpc.chain_id()
+
+    assert place in rpc.url
+    for text in (rpc.url, str(error.value), str(error.value.values)):
+        assert not {"user", "secret", "se", "cret", "key"} & set(re.split("[:@/, ]", text))
+    assert rpc.urls == (url.format(place),)
+
+
+def test_request__with_user_and_password__the_node_gets_them(node: Relay) -> None:
+    seen: list[str | None] = []
+    node.before = lambda calls: [{"jsonrpc": "2.0", "id": calls[0]["id"], "result": "0x1"}]
+    node.headers = lambda headers: seen.append(headers["Authorization"])
+
+    Rpc(node.url.replace("//", "//user:secret@")).chain_id()
+
+    assert seen == ["Basic dXNlcjpzZWNyZXQ="]
 
 
 def test_each__change_of_one_answer__leaves_the_others(anvil: LocalChain) -> None:

@@ -241,6 +241,31 @@ def test_evidence__chosen_fields__leaves_the_others_sealed(town: Town) -> None:
     assert set(ran.json["fields"]) == {"TotalAmount", "ownPayAmount"}
 
 
+def test_evidence__chosen_fields__shows_no_other_value_and_verifies(
+    town: Town, tmp_path: Path
+) -> None:
+    number = town.bill()
+    out = tmp_path / "bill.json"
+    whole = json.loads(run("evidence", number).out)["fields"]
+
+    run("evidence", number, "--only", "TotalAmount,IssueDate", "--out", out)
+
+    text = out.read_text()
+    assert "County Hospital" in json.dumps(whole)
+    assert "County Hospital" not in text
+    for name in ("BizCode", "PayerParty", "RandomNumber"):
+        assert json.dumps(whole[name]) not in text
+    assert run("verify", out).code == 0
+
+
+def test_evidence__only_no_field__is_refused(town: Town) -> None:
+    ran = run("evidence", town.bill(), "--only", " , ")
+
+    assert ran.code == 2
+    assert "--only" in ran.err
+    assert "names no field" in ran.err
+
+
 def test_evidence__out__is_private_and_says_what_is_opened(town: Town, tmp_path: Path) -> None:
     number, out = town.bill(), tmp_path / "deep" / "bill.json"
 

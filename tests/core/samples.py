@@ -15,17 +15,19 @@ from hypothesis import strategies as st
 
 from medledger.core.documents import (
     Document,
+    Fields,
     Invoice,
     InvoiceLine,
     Party,
     Prescription,
     PrescriptionLine,
+    RedLetter,
 )
 from medledger.core.evidence import Anchor, Evidence, evidence_of
-from medledger.core.hashing import TreeHead, keccak256, word
+from medledger.core.hashing import InvoiceHeader, TreeHead, keccak256, word
 from medledger.core.numbers import DocumentNumber, document_number
 from medledger.core.patient_keys import PatientKey
-from medledger.core.sealing import Sealed, seal
+from medledger.core.sealing import Sealed, field_digest, salts_of, seal
 from medledger.core.tree import Tree
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -36,6 +38,8 @@ PRESCRIPTION_NUMBER = document_number(46990126, 5)
 SECRET = bytes(range(32, 64))
 PATIENT = PatientKey.from_seed(bytes(range(16)))
 """The seed of BIP-32's first test vector."""
+
+DAY_AFTER = datetime(2026, 1, 6, 10, tzinfo=timezone(timedelta(hours=8)))
 
 ANCHOR = Anchor(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3", keccak256(b"transaction"))
 
@@ -76,6 +80,12 @@ def red_letter(**changes: Any) -> Invoice:
         related_invoice=INVOICE_NUMBER,
         **changes,
     )
+
+
+def reversal(original: Sealed) -> RedLetter:
+    """The red letter made from an issued bill."""
+    assert isinstance(original.header, InvoiceHeader)
+    return RedLetter(original.header, original.fields, DAY_AFTER)
 
 
 def prescription(**changes: Any) -> Prescription:
@@ -131,6 +141,13 @@ def sealed_invoice(**changes: Any) -> Sealed:
 
 def sealed_prescription(**changes: Any) -> Sealed:
     return seal(prescription(**changes), PRESCRIPTION_NUMBER, SECRET)
+
+
+def digests_of(secret: bytes, fields: Fields) -> list[bytes]:
+    """The digests of fields, in order of name, one by one."""
+    names = sorted(fields)
+    salts = salts_of(secret, len(names))
+    return [field_digest(salt, name, fields[name]) for salt, name in zip(salts, names, strict=True)]
 
 
 # Strategies

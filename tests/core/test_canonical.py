@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import unicodedata
 from collections import OrderedDict
 from contextlib import suppress
 from decimal import Decimal
 from enum import IntEnum
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -16,7 +19,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.core.samples import nfc_text
 
-from medledger.core.canonical import MAX_BYTES, MAX_DEPTH, MAX_INTEGER, canonical, parse_strict
+from medledger.core.canonical import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_INTEGER,
+    MAX_VALUE_BYTES,
+    PAIR_END,
+    canonical,
+    canonical_pairs,
+    parse_strict,
+)
 from medledger.errors import (
     DuplicateKey,
     InputError,
@@ -162,6 +174,143 @@ def test_canonical__a_decomposed_letter_anywhere__not_normal_form(before: str, a
     assert caught.value.text_length == len(text)
 
 
+@pytest.mark.parametrize("control", ["\n", "\t", "\r", "\b", "\f", "\x00", "\x1f"])
+@pytest.mark.parametrize("mark", ["\u0301", "\u030c", "\u0307", "\u0338", "\u3099"])
+def test_canonical__a_combining_mark_after_an_escaped_character__is_taken(
+    control: str, mark: str
+) -> None:
+    """The last letter of the escape would compose with the mark, and is none of the text's."""
+    text = f"药{control}{mark}"
+
+    found = canonical([text, {"a": text}])
+
+    assert found == rfc8785.dumps([text, {"a": text}])
+
+
+@given(nfc_text, st.sampled_from("\n\t\r\b\f\x00"), nfc_text)
+@example("", "\n", "\u0301")
+def test_canonical__a_decomposed_letter_beside_an_escaped_character__not_normal_form(
+    before: str, control: str, after: str
+) -> None:
+    text = before + control + DECOMPOSED + control + after
+
+    with pytest.raises(NotNormalForm) as caught:
+        canonical({"plain": before, "mixed": [text]})
+
+    assert caught.value.text_length == len(text)
+
+
+@pytest.mark.parametrize("letter", ["<", "=", ">", "A", "n", "가"])
+def test_canonical__a_mark_at_the_start_of_a_string__does_not_join_the_string_before(
+    letter: str,
+) -> None:
+    """Only a quote stands between two strings, and nothing composes with a quote."""
+    value = [letter, "\u0338", letter, "\u0301", letter, "\u11a8", {"a": letter, "b": "\u0338"}]
+
+    assert canonical(value) == rfc8785.dumps(value)
+
+
+def test_canonical__the_greatest_length__is_taken_and_one_more_byte_unsealable() -> None:
+    longest = "a" * (MAX_VALUE_BYTES - 2)
+
+    assert len(canonical(longest)) == MAX_VALUE_BYTES
+    with pytest.raises(UnsealableValue) as caught:
+        canonical(longest + "a")
+    assert caught.value.reason == f"the value is longer than {MAX_VALUE_BYTES} bytes"
+
+
+# canonical_pairs
+
+
+any_text = st.text(st.characters(exclude_categories=[]))
+"""With surrogates, and in no normal form."""
+any_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**54), 2**54)
+    | st.floats()
+    | st.text(st.sampled_from('e\u0301\u0338\n\t\x00<"\\é药\ud800'), max_size=4)
+    | any_text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def refusal(make: Any) -> tuple[str, Any] | None:
+    """Name and values of the error; None where there is none."""
+    try:
+        make()
+    except InputError as error:
+        return error.name, error.values
+    return None
+
+
+@given(st.dictionaries(nfc_text, json_values, max_size=8))
+@example({"Remark": "\n\u0301", "Note": "a\t\u030c", "b": "\u0338", "名": 1})
+@example({"\n\u0301": 1, "\n": "<", "\u0338": None})
+@example({})
+def test_canonical_pairs__any_fields__are_the_canonical_bytes_of_each_pair(
+    fields: dict[str, Any],
+) -> None:
+    names, text = canonical_pairs(fields)
+
+    assert names == tuple(sorted(fields))
+    assert text == PAIR_END.join(canonical([name, fields[name]]) for name in names)
+    assert text.count(PAIR_END) == max(len(names) - 1, 0)
+
+
+@given(any_text, any_values)
+@example("a", nested_list(MAX_DEPTH - 1))
+@example("a", nested_list(MAX_DEPTH))
+@example("a", "a" * (MAX_VALUE_BYTES - 6))
+@example("a", "a" * (MAX_VALUE_BYTES - 5))
+@example("\ud800", 1)
+@example("e\u0301", 1)
+@example("\n", "\u0301")
+@example("n", "\n\u0301e\u0301")
+def test_canonical_pairs__any_name_and_value__the_error_of_canonical_or_none(
+    name: str, value: Any
+) -> None:
+    expected = refusal(lambda: canonical([name, value]))
+
+    found = refusal(lambda: canonical_pairs({"A": "药", name: value, "z": 1}))
+
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        1.0,
+        Decimal(1),
+        b"",
+        {1},
+        OrderedDict(a=1),
+        Colour.RED,
+        Name("a"),
+        2**53,
+        10**5000,
+        LONE,
+        {"名": 1},
+        {1: 1},
+        {None: 1},
+        {LONE: 1},
+        {Name("a"): 1},
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("wrap", [lambda v: v, lambda v: [v], lambda v: {"a": v}])
+def test_canonical_pairs__a_value_json_cannot_hold_exactly__the_error_of_canonical(
+    value: Any, wrap: Any
+) -> None:
+    expected = refusal(lambda: canonical(["a", wrap(value)]))
+
+    found = refusal(lambda: canonical_pairs({"a": wrap(value)}))
+
+    assert found is not None
+    assert found == expected
+
+
 # parse_strict
 
 
@@ -265,6 +414,48 @@ def test_parse_strict__a_depth_bomb__malformed(text: str) -> None:
         parse_strict(text)
 
     assert "deep" in caught.value.reason
+
+
+def test_parse_strict__a_depth_bomb_where_recursion_is_not_limited__malformed() -> None:
+    """py_ecc raises the limit to 100,000, at which `json` alone would end the process."""
+    script = """
+        import sys
+        from medledger.core.canonical import parse_strict
+        from medledger.errors import MalformedJson
+        sys.setrecursionlimit(1_000_000)
+        for bomb in ("[", '{"a":', '[{"a":', '{"[": [', '["\\\\\\"", {"]": '):
+            try:
+                parse_strict(bomb * 200_000)
+            except MalformedJson as error:
+                print(error.reason)
+    """
+
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(script)], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"nested deeper than {MAX_DEPTH}"] * 5
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [[]] * 2000,
+        [{"a": [{}]}] * 2000,
+        ["[" * 5000 + '"' + "{" * 5000 + "\\"] * 2 + [[{"]": '\\"'}]],
+        {"{" * 2000: {"[": '"['}},
+    ],
+    ids=["arrays", "objects", "in strings", "in keys"],
+)
+def test_parse_strict__many_brackets_that_do_not_nest__are_taken(value: Any) -> None:
+    assert parse_strict(json.dumps(value)) == value
+
+
+@pytest.mark.parametrize("end", ["", '"', "[" * 2000])
+def test_parse_strict__a_million_escapes_without_an_end__malformed_in_linear_time(end: str) -> None:
+    with pytest.raises(MalformedJson):
+        parse_strict("[" * 2000 + "]" * 2000 + '"' + '\\"' * 1_000_000 + end)
 
 
 @pytest.mark.parametrize("inner", ["", "1", '"\\u0041"'])

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from tests.core.samples import (
+    DAY_AFTER,
     INVOICE_NUMBER,
     PATIENT,
-    PRESCRIPTION_NUMBER,
-    RED_LETTER_NUMBER,
     invoice,
     invoices,
     numbers,
     prescription,
     red_letter,
+    reversal,
+    sealed_invoice,
 )
 
 from medledger.core.documents import (
@@ -28,11 +29,11 @@ from medledger.core.documents import (
     Party,
     PrescriptionLine,
     mask_identity,
+    numbered_fields,
 )
-from medledger.core.hashing import InvoiceHeader, PrescriptionHeader
-from medledger.errors import BadPatientKey, InvalidDocument, UnknownCurrency
+from medledger.core.hashing import InvoiceTerms, PrescriptionTerms
+from medledger.errors import InvalidDocument, UnknownCurrency
 
-BODY = bytes(range(32))
 LINE = PrescriptionLine("XA01", "阿莫西林胶囊", 24, "粒")
 
 
@@ -143,77 +144,70 @@ def test_claimable_minor__any_bill__is_the_own_part_or_nothing_on_a_red_letter(
     expected = bill.own_pay_minor if bill.related_invoice is None else 0
 
     assert bill.claimable_minor == expected
-    assert bill.header(INVOICE_NUMBER, BODY).claimable == expected
+    assert bill.terms().claimable == expected
 
 
-def test_header__a_bill__is_what_the_contract_reads() -> None:
-    found = invoice().header(INVOICE_NUMBER, BODY)
+def test_terms__a_bill__are_what_the_contract_reads() -> None:
+    found = invoice().terms()
 
-    assert found == InvoiceHeader(
-        number=INVOICE_NUMBER,
-        patient=PATIENT.address("Invoice", INVOICE_NUMBER),
-        claimable=2500,
-        currency=156,
-        on_hold=False,
-        body=BODY,
-    )
+    assert found == InvoiceTerms(claimable=2500, currency=156, on_hold=False)
 
 
-def test_header__a_held_bill__is_on_hold_and_its_fields_are_the_same() -> None:
+def test_terms__a_held_bill__are_on_hold_and_its_fields_are_the_same() -> None:
     held, free = invoice(on_hold=True), invoice()
 
-    assert held.header(INVOICE_NUMBER, BODY).on_hold is True
-    assert free.header(INVOICE_NUMBER, BODY).on_hold is False
-    assert held.fields(INVOICE_NUMBER, "AAAAAA") == free.fields(INVOICE_NUMBER, "AAAAAA")
+    assert held.terms().on_hold is True
+    assert free.terms().on_hold is False
+    assert held.fields() == free.fields()
 
 
-def test_header__a_red_letter_bill__claimable_is_0() -> None:
+def test_terms__a_red_letter_bill__claimable_is_0() -> None:
     bill = red_letter()
 
     assert bill.own_pay_minor == 2500
     assert bill.claimable_minor == 0
-    assert bill.header(RED_LETTER_NUMBER, BODY).claimable == 0
+    assert bill.terms().claimable == 0
 
 
 def test_fields__a_red_letter_bill__names_the_original() -> None:
-    fields = red_letter().fields(RED_LETTER_NUMBER, "AAAAAA")
+    fields = red_letter().fields()
 
     assert fields["relatedInvoiceCode"] == "46060126"
     assert fields["relatedInvoiceNumber"] == "0000000017"
-    assert fields["EInvoiceNumber"] == "0000000018"
     assert fields["ownPayAmount"] == 2500
 
 
 def test_fields__an_ordinary_bill__names_no_original() -> None:
-    fields = invoice().fields(INVOICE_NUMBER, "AAAAAA")
+    fields = invoice().fields()
 
     assert not {"relatedInvoiceCode", "relatedInvoiceNumber"} & set(fields)
 
 
 @given(numbers)
-def test_fields__any_number__code_and_number_are_printed_with_their_zeros(number: int) -> None:
-    fields = invoice().fields(number, "AAAAAA")
+def test_numbered_fields__any_bill__code_and_number_are_printed_with_their_zeros(
+    number: int,
+) -> None:
+    fields = numbered_fields("Invoice", number, "AAAAAA")
 
     code, serial = fields["EInvoiceCode"], fields["EInvoiceNumber"]
     assert (len(str(code)), len(str(serial))) == (8, 10)
     assert int(f"{code}{serial}") == number
+    assert fields["RandomNumber"] == "AAAAAA"
+    assert len(fields) == 3
 
 
 def test_fields__optional_values_left_out__have_no_field() -> None:
     bill = invoice(area_code="", gender="", medical_type="", medical_date=None, remark="")
 
-    assert sorted(bill.fields(INVOICE_NUMBER, "AAAAAA")) == [
+    assert sorted(bill.fields()) == [
         "BizCode",
         "CurrencyType",
-        "EInvoiceCode",
         "EInvoiceName",
-        "EInvoiceNumber",
         "InvoicingParty",
         "IssueDate",
         "IssueTime",
         "Item",
         "PayerParty",
-        "RandomNumber",
         "TotalAmount",
         "accountPayAmount",
         "fundPayAmount",
@@ -234,7 +228,7 @@ def test_fields__every_optional_value__has_its_name_of_the_specification() -> No
         out_hospital_date=date(2026, 1, 5),
     )
 
-    fields = bill.fields(INVOICE_NUMBER, "AAAAAA")
+    fields = bill.fields()
 
     expected = {
         "SupervisorAreaCode": "469023",
@@ -252,7 +246,6 @@ def test_fields__every_optional_value__has_its_name_of_the_specification() -> No
         "outHospitalDate": "20260105",
         "IssueDate": "20260105",
         "IssueTime": "09:30:00",
-        "RandomNumber": "AAAAAA",
     }
     assert {name: fields[name] for name in expected} == expected
 
@@ -260,7 +253,7 @@ def test_fields__every_optional_value__has_its_name_of_the_specification() -> No
 def test_fields__a_line_with_every_value__has_them_all() -> None:
     line = InvoiceLine("1", "a", 12600, unit="盒", quantity="0.5", std="10mg", remark="r")
 
-    fields = invoice(lines=(line,)).fields(INVOICE_NUMBER, "AAAAAA")
+    fields = invoice(lines=(line,)).fields()
 
     assert fields["Item"] == [
         {
@@ -275,26 +268,45 @@ def test_fields__a_line_with_every_value__has_them_all() -> None:
     ]
 
 
-def test_header__an_unknown_currency__unknown_currency() -> None:
+def test_terms__an_unknown_currency__unknown_currency() -> None:
     with pytest.raises(UnknownCurrency) as caught:
-        invoice(currency="RMB").header(INVOICE_NUMBER, BODY)
+        invoice(currency="RMB").terms()
 
     assert caught.value.currency == "RMB"
 
 
-@pytest.mark.parametrize("make", [invoice, prescription])
-def test_header__a_bad_patient_key__bad_patient_key(make: Any) -> None:
-    with pytest.raises(BadPatientKey):
-        make(patient_key="nobody").header(INVOICE_NUMBER, BODY)
+# Red letters made from the bill that they reverse
 
 
-@pytest.mark.parametrize("make", [invoice, prescription])
-def test_header__the_patients_address_itself__is_used(make: Any) -> None:
-    address = PATIENT.address("Invoice", 1)
+def test_red_letter__of_an_issued_bill__repeats_it_and_names_it() -> None:
+    original = sealed_invoice()
 
-    header = make(patient_key=address.lower()).header(INVOICE_NUMBER, BODY)
+    fields = reversal(original).fields()
 
-    assert header.patient == address
+    own = {
+        "BizCode": "visit-2026-000017/red-letter",
+        "IssueDate": "20260106",
+        "IssueTime": "10:00:00",
+        "relatedInvoiceCode": "46060126",
+        "relatedInvoiceNumber": "0000000017",
+    }
+    numbered = numbered_fields("Invoice", INVOICE_NUMBER, "")
+    repeated = {name: original.fields[name] for name in original.fields if name not in numbered}
+    assert fields == repeated | own
+
+
+@given(invoices())
+def test_red_letter__of_any_issued_bill__has_nothing_to_claim_and_its_patient(
+    bill: Invoice,
+) -> None:
+    original = sealed_invoice(on_hold=bill.on_hold, currency=bill.currency)
+
+    found = reversal(original)
+
+    assert found.terms() == InvoiceTerms(0, original.header.terms.currency, on_hold=False)
+    assert found.patient_key == PATIENT.address("Invoice", INVOICE_NUMBER)
+    assert found.business_key == "visit-2026-000017/red-letter"
+    assert found.issued_at == DAY_AFTER
 
 
 # Prescriptions
@@ -304,8 +316,8 @@ def test_header__the_patients_address_itself__is_used(make: Any) -> None:
 def test_prescription__one_to_five_lines__are_taken(count: int) -> None:
     found = prescription(lines=(LINE,) * count)
 
-    assert found.header(PRESCRIPTION_NUMBER, BODY).quantities == (24,) * count
-    assert len(found.fields(PRESCRIPTION_NUMBER, "AAAAAA")["rxDetail"]) == count  # type: ignore[arg-type]
+    assert found.terms().quantities == (24,) * count
+    assert len(found.fields()["rxDetail"]) == count  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("count", [0, 6, 100])
@@ -328,10 +340,10 @@ def test_prescription__a_quantity_out_of_range__invalid_document(quantity: int, 
 def test_prescription__the_extreme_quantities__are_taken(quantity: int) -> None:
     line = PrescriptionLine("XA01", "阿莫西林胶囊", quantity, "粒")
 
-    header = prescription(lines=(line,)).header(PRESCRIPTION_NUMBER, BODY)
+    terms = prescription(lines=(line,)).terms()
 
-    assert header.quantities == (quantity,)
-    assert len(header.struct_hash()) == 32
+    assert terms.quantities == (quantity,)
+    assert len(terms.struct_hash(1, bytes(20), bytes(32))) == 32
 
 
 @pytest.mark.parametrize("valid_until", [-1, 0, 2**40])
@@ -346,38 +358,31 @@ def test_prescription__no_business_key__invalid_document() -> None:
 
 
 @pytest.mark.parametrize("on_hold", [True, False])
-def test_header__a_prescription__is_what_the_contract_reads(on_hold: bool) -> None:
-    found = prescription(on_hold=on_hold).header(PRESCRIPTION_NUMBER, BODY)
+def test_terms__a_prescription__are_what_the_contract_reads(on_hold: bool) -> None:
+    found = prescription(on_hold=on_hold).terms()
 
-    assert found == PrescriptionHeader(
-        number=PRESCRIPTION_NUMBER,
-        patient=PATIENT.address("Prescription", PRESCRIPTION_NUMBER),
-        valid_until=1767835800,
-        quantities=(24, 10, 6),
-        on_hold=on_hold,
-        body=BODY,
+    assert found == PrescriptionTerms(
+        valid_until=1767835800, quantities=(24, 10, 6), on_hold=on_hold
     )
 
 
 def test_fields__a_prescription_without_optional_values__has_no_field_for_them() -> None:
-    fields = prescription(encounter="", reason="").fields(PRESCRIPTION_NUMBER, "AAAAAA")
+    fields = prescription(encounter="", reason="").fields()
 
     assert sorted(fields) == [
         "authoredOn",
         "businessKey",
-        "hiRxno",
         "patient",
         "prescriber",
         "rxDetail",
-        "rxTraceCode",
         "valiEndTime",
     ]
 
 
-def test_fields__a_short_number__hi_rxno_has_18_digits() -> None:
-    fields = prescription().fields(10**10 + 7, "AAAAAA")
+def test_numbered_fields__a_prescription_of_a_short_number__hi_rxno_has_18_digits() -> None:
+    fields = numbered_fields("Prescription", 10**10 + 7, "AAAAAA")
 
-    assert fields["hiRxno"] == "000000010000000007"
+    assert fields == {"hiRxno": "000000010000000007", "rxTraceCode": "AAAAAA"}
 
 
 # Both
@@ -387,10 +392,15 @@ def test_fields__a_short_number__hi_rxno_has_18_digits() -> None:
     ("make", "kind"),
     [(invoice, "Invoice"), (red_letter, "Invoice"), (prescription, "Prescription")],
 )
-def test_kind__each_document__is_its_headers_kind(make: Any, kind: str) -> None:
+def test_kind__each_document__is_its_terms_kind(make: Any, kind: str) -> None:
     document = make()
 
-    assert document.kind == document.header(INVOICE_NUMBER, BODY).kind == kind
+    assert document.kind == document.terms().kind == kind
+
+
+@given(invoices())
+def test_fields__any_bill__has_none_that_depends_on_the_number(bill: Invoice) -> None:
+    assert not set(numbered_fields("Invoice", INVOICE_NUMBER, "AAAAAA")) & set(bill.fields())
 
 
 def test_party__as_json__is_a_unit_by_default() -> None:

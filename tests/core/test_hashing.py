@@ -22,6 +22,7 @@ from medledger.core.hashing import (
     PatientMessage,
     PrescriptionHeader,
     TreeHead,
+    address_bytes,
     checksum_address,
     domain_separator,
     keccak256,
@@ -83,6 +84,18 @@ def test_struct_hash__any_header__is_eip_712(header: InvoiceHeader | Prescriptio
     found = header.struct_hash()
 
     assert found == encode_typed_data(domain(1, "0x" + "11" * 20), types, values).body
+
+
+@given(invoice_headers | prescription_headers)
+def test_terms__of_any_header__make_the_same_header_and_hash(
+    header: InvoiceHeader | PrescriptionHeader,
+) -> None:
+    found = header.terms.header(header.number, header.patient, header.body)
+
+    assert found == header
+    assert header.terms.kind == header.kind
+    patient = address_bytes(header.patient)
+    assert header.terms.struct_hash(header.number, patient, header.body) == header.struct_hash()
 
 
 @given(messages, uint(256), addresses)
@@ -183,10 +196,27 @@ def test_name_hash__any_name__is_keccak_of_its_utf_8(name: str) -> None:
     assert name_hash(name) == keccak(text=name)
 
 
-def test_checksum_address__eip_55s_example__is_its_text() -> None:
-    raw = bytes.fromhex("5aaeb6053f3e94c9b9a09f33669435e7ef1beaed")
+EIP_55 = [
+    # All capitals, all small, and the normal ones of the EIP's test cases.
+    "0x52908400098527886E0F7030069857D2E4169EE7",
+    "0x8617E340B3D01FA5F11F306F4090FD50E238070D",
+    "0xde709f2102306220921060314715629080e2fb77",
+    "0x27b1fdb04752bbc536007a920d24acb045561c26",
+    "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+    "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+    "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB",
+    "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
+]
 
-    assert checksum_address(raw) == "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+
+@pytest.mark.parametrize("text", EIP_55)
+def test_checksum_address__test_cases_of_eip_55__are_its_text(text: str) -> None:
+    assert checksum_address(address_bytes(text)) == text
+
+
+@given(st.binary(min_size=20, max_size=20))
+def test_checksum_address__any_address__is_the_other_librarys_text(raw: bytes) -> None:
+    assert checksum_address(raw) == to_checksum_address(raw)
 
 
 @pytest.mark.parametrize(

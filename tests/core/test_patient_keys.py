@@ -8,21 +8,30 @@ from typing import Any
 
 import pytest
 from bip32 import BIP32
+from coincurve import PublicKey
 from eth_account import Account
 from eth_account.hdaccount.deterministic import HDPath
 from eth_account.messages import encode_typed_data
+from eth_utils import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.core.samples import INVOICE_NUMBER, PATIENT, PRESCRIPTION_NUMBER, VECTORS, numbers
 from tests.vectors.make_vectors import BRANCHES, MESSAGE_TYPES, domain
 
+from medledger.core import patient_keys
 from medledger.core.hashing import (
     AcceptAuthorisation,
     ClaimAuthorisation,
     DeliveryConfirmation,
     PatientMessage,
+    checksum_address,
 )
-from medledger.core.patient_keys import PatientKey, one_time_address
+from medledger.core.patient_keys import (
+    PatientKey,
+    one_time_address,
+    one_time_address_bytes,
+    require_patient_key,
+)
 from medledger.errors import BadPatientKey
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -106,10 +115,17 @@ def test_from_extended_key__test_vectors_1_to_3__have_their_public_keys(
     assert key.extended_key() == chain["private"]
 
 
-@pytest.mark.parametrize(
-    ("vector", "parent", "child", "step"),
-    [(0, 1, 2, 1), (0, 3, 4, 2), (0, 4, 5, 10**9), (1, 0, 1, 0)],
-)
+PUBLIC_CHILDREN = [
+    (0, 1, 2, 1),
+    (0, 3, 4, 2),
+    (0, 4, 5, 10**9),
+    (1, 0, 1, 0),
+    (1, 2, 3, 1),
+    (1, 4, 5, 2),
+]
+
+
+@pytest.mark.parametrize(("vector", "parent", "child", "step"), PUBLIC_CHILDREN)
 def test_bip32__public_child_in_the_test_vectors__derives_from_the_public_parent(
     vector: int, parent: int, child: int, step: int
 ) -> None:
@@ -117,6 +133,21 @@ def test_bip32__public_child_in_the_test_vectors__derives_from_the_public_parent
     node = BIP32.from_xpub(chains[parent]["public"])
 
     assert node.get_xpub_from_path([step]) == chains[child]["public"]
+
+
+@pytest.mark.parametrize(("vector", "parent", "child", "step"), PUBLIC_CHILDREN)
+def test_one_time_address_bytes__last_step_in_the_test_vectors__is_the_public_childs_address(
+    monkeypatch: pytest.MonkeyPatch, vector: int, parent: int, child: int, step: int
+) -> None:
+    """BIP-32's vectors have no three steps without hardening, so only the last is ours here."""
+    chains = BIP32_VECTORS[vector]["chains"]
+    node, expected = (BIP32.from_xpub(chains[place]["public"]) for place in (parent, child))
+    branch = patient_keys._Branch(node.chaincode, node.pubkey, PublicKey(node.pubkey))
+    monkeypatch.setattr(patient_keys, "_branch", lambda *_: branch)
+
+    found = one_time_address_bytes(chains[parent]["public"], "Invoice", step)
+
+    assert found == keccak(PublicKey(expected.pubkey).format(compressed=False)[1:])[12:]
 
 
 # Addresses
@@ -133,6 +164,43 @@ def test_one_time_address__from_the_public_key__is_the_private_keys(
     path = f"m/{BRANCHES[kind]}/{number >> 31}/{number & 0x7FFFFFFF}"
     assert found == wallet.address(kind, number)
     assert found == Account.from_key(HDPath(path).derive(seed)).address
+
+
+@given(seeds, kinds, numbers)
+def test_one_time_address_bytes__any_number__is_the_librarys_public_derivation(
+    seed: bytes, kind: str, number: int
+) -> None:
+    public = PatientKey.from_seed(seed).public
+    steps = [BRANCHES[kind], number >> 31, number & 0x7FFFFFFF]
+
+    found = one_time_address_bytes(public, kind, number)
+
+    point = PublicKey(BIP32.from_xpub(public).get_pubkey_from_path(steps))
+    assert found == keccak(point.format(compressed=False)[1:])[12:]
+    assert one_time_address(public, kind, number) == checksum_address(found)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 10**18 - 1])
+def test_one_time_address__where_a_step_begins_or_ends__is_the_private_keys(number: int) -> None:
+    for kind in BRANCHES:
+        found = one_time_address(PATIENT.public, kind, number)
+
+        assert found == PATIENT.address(kind, number)
+
+
+@pytest.mark.parametrize("tweak", [2**256 - 1, ORDER])
+def test_one_time_address__a_number_without_a_child__bad_patient_key(
+    monkeypatch: pytest.MonkeyPatch, tweak: int
+) -> None:
+    """One in 2**127, so that no real key shows it: BIP-32 says that the number is left out."""
+    digest = tweak.to_bytes(32, "big") + bytes(32)
+    one_time_address(PATIENT.public, "Invoice", INVOICE_NUMBER)
+    monkeypatch.setattr(patient_keys.hmac, "digest", lambda *_: digest)
+
+    with pytest.raises(BadPatientKey) as caught:
+        one_time_address(PATIENT.public, "Invoice", INVOICE_NUMBER)
+
+    assert caught.value.problem == "has no child for this number"
 
 
 def test_one_time_address__from_a_key_below_the_root__is_the_private_keys() -> None:
@@ -171,6 +239,38 @@ def test_one_time_address__two_patients__differ() -> None:
     assert found != one_time_address(PATIENT.public, "Invoice", INVOICE_NUMBER)
 
 
+@pytest.mark.parametrize("kind", list(BRANCHES))
+@pytest.mark.parametrize("number", [0, INVOICE_NUMBER, 10**18 - 1])
+def test_one_time_address__an_address__is_the_same_for_every_document(
+    kind: str, number: int
+) -> None:
+    assert one_time_address(CONTRACT, kind, number) == CONTRACT
+    assert one_time_address_bytes(CONTRACT, kind, number) == bytes.fromhex(CONTRACT[2:])
+
+
+def test_one_time_address__an_address_of_digits_only__is_taken() -> None:
+    assert one_time_address("0x" + "12" * 20, "Invoice", INVOICE_NUMBER) == "0x" + "12" * 20
+
+
+@pytest.mark.parametrize("place", [index for index, char in enumerate(CONTRACT) if char.isalpha()])
+def test_one_time_address__an_address_with_one_letter_in_the_other_case__bad_patient_key(
+    place: int,
+) -> None:
+    mistyped = CONTRACT[:place] + CONTRACT[place].swapcase() + CONTRACT[place + 1 :]
+
+    with pytest.raises(BadPatientKey) as caught:
+        one_time_address(mistyped, "Invoice", INVOICE_NUMBER)
+
+    assert place == 1 or caught.value.problem == "is an address with a wrong EIP-55 checksum"
+
+
+def test_one_time_address__the_zero_address__bad_patient_key() -> None:
+    with pytest.raises(BadPatientKey) as caught:
+        one_time_address("0x" + "00" * 20, "Invoice", INVOICE_NUMBER)
+
+    assert caught.value.problem == "is the zero address"
+
+
 @pytest.mark.parametrize("form", [str.lower, lambda text: "0x" + text[2:].upper(), str])
 def test_one_time_address__an_address__is_returned_in_eip_55_form(form: Any) -> None:
     found = one_time_address(form(CONTRACT), "Invoice", INVOICE_NUMBER)
@@ -200,10 +300,19 @@ def test_one_time_address__an_address__is_returned_in_eip_55_form(form: Any) -> 
     ],
 )
 def test_one_time_address__neither_public_key_nor_address__bad_patient_key(text: str) -> None:
-    with pytest.raises(BadPatientKey) as caught:
-        one_time_address(text, "Invoice", INVOICE_NUMBER)
+    for act in (
+        lambda: one_time_address(text, "Invoice", INVOICE_NUMBER),
+        lambda: require_patient_key(text),
+    ):
+        with pytest.raises(BadPatientKey) as caught:
+            act()
 
-    assert caught.value.problem == "is neither an extended public key (xpub...) nor an address"
+        assert caught.value.problem == "is neither an extended public key (xpub...) nor an address"
+
+
+@pytest.mark.parametrize("text", [PATIENT.public, CONTRACT, CONTRACT.lower()])
+def test_require_patient_key__a_key_or_address__is_accepted(text: str) -> None:
+    require_patient_key(text)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import pickle
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.samples import (
+    DOCUMENTS,
     INVOICE_NUMBER,
+    PATIENT,
     PRESCRIPTION_NUMBER,
+    RED_LETTER_NUMBER,
     SECRET,
+    digests_of,
     hashes,
     invoice,
     invoices,
@@ -19,22 +26,28 @@ from tests.core.samples import (
     numbers,
     prescription,
     prescriptions,
+    reversal,
     sealed_invoice,
     sealed_prescription,
     secrets,
 )
 
-from medledger.core.documents import InvoiceLine
-from medledger.core.hashing import leaf_hash
+from medledger.core.canonical import PAIR_END, canonical
+from medledger.core.documents import InvoiceLine, numbered_fields
+from medledger.core.hashing import address_bytes, keccak256, leaf_hash
 from medledger.core.patient_keys import one_time_address
 from medledger.core.sealing import (
     Disclosure,
     OpenedField,
     body_hash,
     check_code,
+    draft_of,
     field_digest,
-    salt_of,
+    fields_of,
+    opened,
+    salts_of,
     seal,
+    seal_draft,
 )
 from medledger.errors import (
     BadPatientKey,
@@ -48,6 +61,7 @@ from medledger.errors import (
 
 BODY = sealed_invoice().header.body
 NAMES = tuple(sorted(sealed_invoice().fields))
+PATIENT_ADDRESS = sealed_invoice().header.patient
 NOT_SORTED = "is not one sorted name for each digest"
 NOT_THE_VALUE = "is not the value that was sealed"
 
@@ -89,11 +103,11 @@ def test_seal__any_document__verifies_whole_and_in_part(
 def test_seal__a_document__header_has_number_one_time_address_and_body(
     sealed: Any, number: int
 ) -> None:
-    names = sorted(sealed.fields)
-    digests = [field_digest(salt_of(SECRET, name), name, sealed.fields[name]) for name in names]
+    digests = digests_of(SECRET, sealed.fields)
 
     assert sealed.header.number == number
-    assert sealed.header.body == body_hash(names, digests)
+    assert sealed.header.body == body_hash(sorted(sealed.fields), digests)
+    assert sealed.disclose().digests == tuple(digests)
     assert sealed.header.patient == one_time_address(
         invoice().patient_key, sealed.header.kind, number
     )
@@ -133,39 +147,136 @@ def test_seal__a_secret_of_another_size__invalid_document(size: int) -> None:
         ({"business_key": "e\u0301"}, NotNormalForm),
         ({"currency": "RMB"}, UnknownCurrency),
         ({"patient_key": "nobody"}, BadPatientKey),
+        ({"patient_key": "0x" + "00" * 20}, BadPatientKey),
         ({"own_pay_minor": 2500.0}, UnsealableValue),
         ({"lines": (InvoiceLine("1", "a", 12600.0),)}, UnsealableValue),  # type: ignore[arg-type]
     ],
 )
-def test_seal__a_document_that_cannot_be_sealed__named_error(
+def test_draft_of__a_document_that_cannot_be_sealed__named_error(
     changes: dict[str, Any], error: type[Exception]
 ) -> None:
-    with pytest.raises(error):
-        seal(invoice(**changes), INVOICE_NUMBER, SECRET)
+    for act in (draft_of, lambda document: seal(document, INVOICE_NUMBER, SECRET)):
+        with pytest.raises(error):
+            act(invoice(**changes))
+
+
+def test_draft_of__a_prescription_without_a_patient_key__bad_patient_key() -> None:
+    with pytest.raises(BadPatientKey):
+        draft_of(prescription(patient_key="nobody"))
+
+
+@pytest.mark.parametrize("make", [invoice, prescription])
+def test_seal__the_patients_address_in_place_of_a_key__is_used(make: Any) -> None:
+    address = PATIENT.address("Invoice", 1)
+
+    sealed = seal(make(patient_key=address.lower()), INVOICE_NUMBER, SECRET)
+
+    assert sealed.header.patient == address
+
+
+# Drafts
+
+
+@given(invoices() | prescriptions())
+def test_draft_of__any_document__has_its_canonical_pairs_and_terms(document: Any) -> None:
+    draft = draft_of(document)
+
+    fields = document.fields()
+    assert draft.kind == document.kind
+    assert draft.terms == document.terms()
+    assert (draft.business_key, draft.patient_key) == (document.business_key, document.patient_key)
+    assert draft.names == tuple(sorted(fields))
+    assert draft.pairs.split(PAIR_END) == [canonical([name, fields[name]]) for name in draft.names]
+    assert fields_of(draft.pairs) == fields
+
+
+@given(invoices() | prescriptions(), numbers, secrets)
+def test_seal_draft__any_draft__is_what_seal_makes(
+    document: Any, number: int, secret: bytes
+) -> None:
+    found = seal_draft(draft_of(document), number, secret)
+
+    sealed = seal(document, number, secret)
+    fields = document.fields() | numbered_fields(document.kind, number, check_code(secret))
+    names = sorted(fields)
+    assert sealed.fields == fields
+    assert found.body == sealed.header.body == body_hash(names, digests_of(secret, fields))
+    assert found.leaf == sealed.leaf
+    assert found.patient == address_bytes(sealed.header.patient)
+
+
+@given(numbers, numbers, secrets, secrets)
+def test_opened__one_draft_under_two_numbers__only_the_numbered_fields_differ(
+    first: int, second: int, one: bytes, two: bytes
+) -> None:
+    draft = draft_of(invoice())
+    headers = [draft.terms.header(number, PATIENT_ADDRESS, bytes(32)) for number in (first, second)]
+
+    found = [
+        opened(header, draft.pairs, secret).fields
+        for header, secret in zip(headers, (one, two), strict=True)
+    ]
+
+    differing = {name for name in found[0] if found[0][name] != found[1][name]}
+    assert differing <= {"EInvoiceCode", "EInvoiceNumber", "RandomNumber"}
+    assert seal_draft(draft, first, one) == seal_draft(draft_of(invoice()), first, one)
+
+
+def test_seal__a_red_letter_of_an_issued_bill__has_its_own_number_code_and_salts() -> None:
+    original = sealed_invoice()
+    document = reversal(original)
+
+    red = seal(document, RED_LETTER_NUMBER, bytes(32))
+
+    own = numbered_fields("Invoice", RED_LETTER_NUMBER, check_code(bytes(32)))
+    assert red.fields == document.fields() | own
+    assert red.header.patient == original.header.patient
+    assert red.header.terms == document.terms()
+    assert not set(red.disclose().digests) & set(original.disclose().digests)
+    red.disclose().verify(red.header.body)
+
+
+@pytest.mark.parametrize("number", list(DOCUMENTS))
+def test_draft__pickled__is_the_same(number: int) -> None:
+    draft = draft_of(DOCUMENTS[number])
+
+    copy = pickle.loads(pickle.dumps(draft))
+
+    assert copy == draft
+    assert seal_draft(copy, number, SECRET) == seal_draft(draft, number, SECRET)
 
 
 # Salts
 
 
 @given(secrets)
-def test_salt_of__every_field_of_one_document__all_differ(secret: bytes) -> None:
-    salts = {salt_of(secret, name) for name in NAMES}
+def test_salts_of__every_field_of_one_document__all_differ(secret: bytes) -> None:
+    salts = salts_of(secret, len(NAMES))
 
-    assert len(salts) == len(NAMES)
-    assert all(len(salt) == 32 for salt in salts)
+    assert len(set(salts)) == len(salts) == len(NAMES)
+    assert {len(salt) for salt in salts} == {32}
     assert secret not in salts
 
 
-@given(secrets, secrets, nfc_text)
-def test_salt_of__one_name_under_two_secrets__differ(
-    first: bytes, second: bytes, name: str
-) -> None:
-    assert (salt_of(first, name) == salt_of(second, name)) == (first == second)
+@given(secrets, secrets)
+def test_salts_of__two_secrets__none_in_common(first: bytes, second: bytes) -> None:
+    common = set(salts_of(first, 32)) & set(salts_of(second, 32))
+
+    assert len(common) == (32 if first == second else 0)
 
 
-@given(secrets, nfc_text, nfc_text)
-def test_salt_of__two_names__differ(secret: bytes, first: str, second: str) -> None:
-    assert (salt_of(secret, first) == salt_of(secret, second)) == (first == second)
+@given(secrets, st.integers(0, 256))
+def test_salts_of__any_count__are_the_stream_cut_in_blocks(secret: bytes, count: int) -> None:
+    found = salts_of(secret, count)
+
+    assert b"".join(found) == hashlib.shake_256(secret + b"salts").digest(32 * count)
+    assert len(found) == count
+
+
+def test_shake_256__nothing__is_fips_202s() -> None:
+    expected = "46b9dd2b0ba88d13233b3feb743eeb243fcd52ea62b81b82b50c27646ed5762f"
+
+    assert hashlib.shake_256(b"").hexdigest(32) == expected
 
 
 @given(hashes, nfc_text, nfc_text)
@@ -186,10 +297,11 @@ def test_disclose__one_field__shows_no_other_salt_value_or_the_secret(
     part = sealed.disclose([name])
 
     assert list(part.opened) == [name]
-    assert part.opened[name] == OpenedField(salt_of(secret, name), sealed.fields[name])
+    salts = dict(zip(NAMES, salts_of(secret, len(NAMES)), strict=True))
+    assert part.opened[name] == OpenedField(salts[name], sealed.fields[name])
     shown = repr(part)
     for other in set(NAMES) - {name}:
-        assert repr(salt_of(secret, other)) not in shown
+        assert repr(salts[other]) not in shown
     assert repr(secret) not in shown
 
 
@@ -399,6 +511,7 @@ def test_body_hash__a_name_moved_into_its_neighbour__another_body(
 def test_check_code__any_secret__six_letters_or_digits_2_to_7(secret: bytes) -> None:
     code = check_code(secret)
 
+    assert code == base64.b32encode(keccak256(secret + b"check code"))[:6].decode()
     assert len(code) == 6
     assert set(code) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
     assert seal(invoice(), INVOICE_NUMBER, secret).fields["RandomNumber"] == code

@@ -193,7 +193,7 @@ def test_bills__lines_that_end_as_on_windows__have_the_hash_of_the_text_alone(
         (b'{"a":"\\ud800"}', "Claim", "an unpaired surrogate"),
         (b'{"a":1e99999999999999999999}', "Claim", "a number has too large an exponent"),
         (b'{"a":' + b"9" * 5000 + b"}", "Claim", "a number has too many digits"),
-        (b"[" * 100_000, "Claim", "nested too deeply"),
+        (b"[" * 100_000, "Claim", "nested deeper than 64"),
         (text_of(2).encode()[:-20], "Claim", "is not strict JSON"),
         (text_of(2).encode().strip() + b"{}", "Claim", "Extra data"),
         (json.dumps(EXPLANATION).encode(), "Claim.resourceType", "is not Claim"),

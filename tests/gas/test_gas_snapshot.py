@@ -68,9 +68,10 @@ class Meter:
         sender = self.senders.setdefault(role, Sender(self.rpc, secret(role)))
         time = self.tick()
         # A limit and no estimate: an estimate would be made for another time.
-        signed = sender.sign(call, gas=8_000_000, fees=sender.fees())
-        sender.broadcast([signed])
-        (receipt,) = sender.confirm([signed])
+        intent = sender.intent(call, 8_000_000)
+        sent = sender.journal.add(sender.address, intent, sender.signing(intent))
+        receipt = sender.settle([sent.id])[sent.id].receipt
+        assert receipt is not None
         if sentence is not None:
             self.costs[sentence] = receipt.gas_used
         return time

@@ -65,23 +65,25 @@ def test_chain_reset__ready__is_not(tmp_path: Path) -> None:
 def test_stop_between_storing_and_sending__the_same_bill_later__is_issued_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("medledger.gateway.issuing.PATIENCE_SECONDS", 3)
     state_file = tmp_path / "chain.json"
     body = bill()
     with LocalChain(state_file=state_file) as chain:
         port = int(chain.url.rpartition(":")[2])
         scene = set_scene(chain, tmp_path)
         rpc = scene.ledgers.rpc
-        send = rpc.batch
+        request = rpc.request
 
-        def die_and_send(requests: Any) -> Any:
-            chain.stop()
-            return send(requests)
+        def die_and_send(method: str, *parameters: Any) -> Any:
+            if method == "eth_sendRawTransaction":
+                chain.stop()
+            return request(method, *parameters)
 
         with serving(scene.settings()) as client:
             # The batch is stored with its signature when the node dies, and not yet sent.
-            monkeypatch.setattr(rpc, "batch", die_and_send)
-            cut_off = client.post("/invoices", json=body)
-            monkeypatch.undo()
+            with monkeypatch.context() as patch:
+                patch.setattr(rpc, "request", die_and_send)
+                cut_off = client.post("/invoices", json=body)
             pending = client.get("/invoices/46060126-0000000001/evidence")
             with LocalChain(port=port, state_file=state_file):
                 later = client.post("/invoices", json=body)
@@ -102,7 +104,7 @@ def test_store_broken__ready_and_issue__are_problems_without_the_document(
         scene = set_scene(chain, tmp_path)
         with serving(scene.settings()) as client:
             with sqlite3.connect(tmp_path / "hospital.db") as database:
-                database.execute("ALTER TABLE batches RENAME TO gone")
+                database.execute("ALTER TABLE segments RENAME TO gone")
             ready = client.get("/readyz")
             issued = client.post("/invoices", json=bill())
 

@@ -10,7 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 from tests.gateway.scene import TOKEN, Scene, bill, problem, serving
 
-from medledger.bench.issuing import peak_rss_mb
+from medledger.bench.memory import own_peak_mb
 from medledger.gateway import create_app, incoming
 
 pytestmark = pytest.mark.anvil
@@ -93,13 +93,13 @@ def test_issue__100_mb_declared__is_refused_at_once(client: httpx.Client) -> Non
 
 
 def test_verify__100_mb_in_chunks__is_refused_and_never_held(stranger: httpx.Client) -> None:
-    before = peak_rss_mb()
+    before = own_peak_mb()
 
     response = stranger.post("/verifications", content=repeat(b" " * 100_000, 1_000), headers=JSON)
 
     # The server reads on, so that the client comes to read the answer, and drops what it reads.
     assert problem(response) == (413, "blank")
-    assert peak_rss_mb() - before < 50
+    assert own_peak_mb() - before < 50
 
 
 def test_verify__a_client_that_stops_sending__is_let_go(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -81,8 +82,12 @@ class Scenario:
         return self.random.choice(recent)
 
     def order(self) -> int:
-        recent = self.orders[-3:] or [self.world.prescribed().number]
-        return self.random.choice(recent)
+        return self.random.choice(self.orders[-3:] or [self.first_order])
+
+    @cached_property
+    def first_order(self) -> int:
+        """Its contents depend on the time: the same key would name another a second later."""
+        return self.world.prescribed().number
 
     def do_issue(self, key: str) -> None:
         held = self.random.random() < 0.2

@@ -29,6 +29,7 @@ from medledger.errors import (
     BadPatientKey,
     DocumentIsHeld,
     DocumentNotHeld,
+    DuplicateBusinessKey,
     InputError,
     InstitutionIsSuspended,
     InvalidDocument,
@@ -37,6 +38,7 @@ from medledger.errors import (
     InvoiceIsReversed,
     KeyMissing,
     KindMissing,
+    MedledgerError,
     NoSegment,
     NotAnOperator,
     NotFound,
@@ -49,7 +51,8 @@ from medledger.errors import (
     StateForbids,
     UnknownField,
 )
-from medledger.roles import Hospital
+from medledger.roles import Hospital, IssueReceipt
+from medledger.roles.issuing import sealed_of_stored
 
 FREE = SERIALS + 1
 
@@ -77,7 +80,9 @@ def test_issue__a_bill__is_on_chain_in_the_store_and_in_the_receipt(world: World
     after = world.ledgers.invoices.segment_of(world.deployment.bills)
     assert after == replace(before, next=before.next + 1)
     stored = world.hospital.store.document(world.ledgers.invoices.address, receipt.number)
-    assert world.ledgers.invoices.head_hash_of(receipt.number) == head.hash(stored.sealed.leaf)
+    assert world.ledgers.invoices.head_hash_of(receipt.number) == head.hash(
+        sealed_of_stored(stored).leaf
+    )
     row = world.hospital.store.batch_of(world.ledgers.invoices.address, receipt.number)
     assert (row.block, row.issued_at) == (world.rpc.block_number(), head.issued_at)
     assert row.transaction == receipt.transaction
@@ -110,19 +115,23 @@ def test_issue_many__of_nothing__issues_nothing(world: World) -> None:
     assert world.auditor.audit().state.bills.issued == 0
 
 
-def test_issue_many__a_stream__is_read_one_batch_at_a_time(world: World) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_issue_many__a_long_stream__is_read_as_far_as_work_is_on_its_way(
+    workers: int, world: World
+) -> None:
     read: list[str] = []
 
     def stream() -> Iterator[Document]:
-        for document in bills(30):
+        for document in bills(300):
             read.append(document.business_key)
             yield document
 
-    receipts = world.hospital.issue_many(stream(), batch=10)
-    next(receipts)
+    world.hospital.sender.in_flight = 3
+    receipts = world.hospital.issue_many(stream(), batch=10, workers=workers)
+    ahead = [len(read) - taken for taken, _ in enumerate(receipts)]
 
-    assert len(read) == 10
-    assert len(list(receipts)) == 29
+    assert len(ahead) == 300
+    assert max(ahead) <= 10 * (3 + 2 * workers + 2)
 
 
 def test_issue_many__bills_and_prescriptions_in_one_stream__is_refused(world: World) -> None:
@@ -157,22 +166,65 @@ def test_issue__the_same_bill_after_a_restart__gives_the_first_receipt(world: Wo
     assert again.evidence() == first.evidence()
 
 
-def test_issue__the_same_key_for_another_bill__is_still_the_first(world: World) -> None:
+def test_issue__the_same_key_for_another_bill__is_refused_and_names_the_first(
+    world: World,
+) -> None:
     first = world.hospital.issue(bill("visit-1"))
 
-    again = world.hospital.issue(bill("visit-1", remark="another"))
+    with pytest.raises(DuplicateBusinessKey) as error:
+        world.hospital_again().issue(bill("visit-1", remark="paid in cash"))
 
-    assert (again.number, again.transaction) == (first.number, first.transaction)
-    assert "Remark" not in again.evidence().fields
+    assert error.value.values == {"key": "visit-1", "number": first.number}
+    assert "cash" not in str(error.value)
+    assert world.hospital.issue(bill("visit-1")).number == first.number
+    assert world.auditor.audit().state.bills.issued == 1
 
 
 @pytest.mark.parametrize("batch", [1, 2, 100])
-def test_issue_many__one_key_twice_in_a_stream__is_issued_once_as_it_came_first(
+def test_issue_many__one_key_for_two_bills_in_a_stream__the_second_is_rejected(
+    batch: int, world: World
+) -> None:
+    rejected: list[tuple[str, MedledgerError]] = []
+    stream = [bill("a", remark="first"), bill("b"), bill("a", remark="second"), bill("c")]
+
+    receipts = list(
+        world.hospital.issue_many(
+            stream, batch=batch, on_reject=lambda *reject: rejected.append(reject)
+        )
+    )
+
+    assert [receipt.business_key for receipt in receipts] == ["a", "b", "c"]
+    assert receipts[0].evidence().fields["Remark"] == "first"
+    assert [(key, type(error)) for key, error in rejected] == [("a", DuplicateBusinessKey)]
+    # The key has its document; that another came under it is not for the outbox.
+    assert list(world.hospital.outbox().documents()) == []
+
+
+@pytest.mark.parametrize("batch", [1, 2, 100])
+def test_issue_many__one_key_for_two_bills_and_nobody_told__raises(
+    batch: int, world: World
+) -> None:
+    stream = [bill("a", remark="first"), bill("b"), bill("a", remark="second"), bill("c")]
+    receipts: list[IssueReceipt] = []
+
+    with pytest.raises(DuplicateBusinessKey):
+        receipts.extend(world.hospital.issue_many(stream, batch=batch))
+
+    # What came in batches before is issued all the same, and told.
+    issued = {1: ["a", "b"], 2: ["a", "b"], 100: []}[batch]
+    assert [receipt.business_key for receipt in receipts] == issued
+    assert world.auditor.audit().state.bills.issued == len(issued)
+    rest = list(world.hospital.issue_many([bill("b"), bill("c")]))
+    assert [receipt.business_key for receipt in rest] == ["b", "c"]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 100])
+def test_issue_many__contents_not_compared__one_key_is_issued_once_as_it_came_first(
     batch: int, world: World
 ) -> None:
     stream = [bill("a", remark="first"), bill("b"), bill("a", remark="second"), bill("c")]
 
-    receipts = list(world.hospital.issue_many(stream, batch=batch))
+    receipts = list(world.hospital.issue_many(stream, batch=batch, compares=False))
 
     assert [receipt.business_key for receipt in receipts] == ["a", "b", "a", "c"]
     assert receipts[0].number == receipts[2].number
@@ -224,34 +276,34 @@ def test_issue__a_bill_that_cannot_be_sealed__raises_and_takes_no_number(world: 
 
 
 def test_issue_many__rejects_among_good_ones__are_told_and_block_none(world: World) -> None:
-    rejected: list[tuple[Document, InputError]] = []
+    rejected: list[tuple[str, MedledgerError]] = []
     stream = [bad_bill("x"), bill("a"), bad_bill("y"), bill("b"), bill("c"), bad_bill("z")]
 
     receipts = list(
         world.hospital.issue_many(
-            stream, batch=4, on_reject=lambda document, error: rejected.append((document, error))
+            stream, batch=4, on_reject=lambda *reject: rejected.append(reject)
         )
     )
 
     assert [receipt.business_key for receipt in receipts] == ["a", "b", "c"]
     assert [receipt.number - receipts[0].number for receipt in receipts] == [0, 1, 2]
-    assert [document.business_key for document, _ in rejected] == ["x", "y", "z"]
+    assert [key for key, _ in rejected] == ["x", "y", "z"]
     assert {type(error) for _, error in rejected} == {BadPatientKey}
     for receipt in receipts:
         world.auditor.verify(receipt.evidence())
 
 
 def test_issue_many__nothing_but_rejects__sends_nothing(world: World) -> None:
-    rejected: list[Document] = []
+    rejected: list[str] = []
     before = world.rpc.block_number()
 
     receipts = list(
         world.hospital.issue_many(
-            [bad_bill("x"), bad_bill("y")], on_reject=lambda document, _: rejected.append(document)
+            [bad_bill("x"), bad_bill("y")], on_reject=lambda key, _: rejected.append(key)
         )
     )
 
-    assert (receipts, len(rejected), world.rpc.block_number()) == ([], 2, before)
+    assert (receipts, rejected, world.rpc.block_number()) == ([], ["x", "y"], before)
 
 
 def test_issue_many__a_reject_corrected__is_issued_under_its_key(world: World) -> None:
@@ -411,7 +463,8 @@ def test_issue__suspended_between_two__the_second_is_refused_and_stored_nowhere(
     with pytest.raises(InstitutionIsSuspended):
         world.issued("visit-2")
 
-    assert world.hospital.store.unconfirmed(world.ledgers.invoices.address) == []
+    assert world.hospital.store.unissued() == []
+    assert list(world.hospital.outbox().documents()) == []
     world.supervisor.reinstate(world.ids["hospital"])
     assert world.issued("visit-2").number == world.issued("visit-1").number + 1
 

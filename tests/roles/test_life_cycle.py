@@ -197,19 +197,18 @@ def test_refuse__before_sending_and_when_mined__is_named_with_its_arguments(
         world.pharmacy.hand_over(order.number, world.ids["courier"])
     with pytest.raises(ClaimNotLocked) as view:
         world.other_payer.settle(number, 1)
-    # Signed with a limit of its own, a refused call is mined.
+    # Put into the journal, a call is sent without a simulation of its own first.
     again = invoices.issue(world.deployment.bills, number, 1, bytes(32))
-    signed = sender.sign(again, gas=300_000, fees=sender.fees())
-    sender.broadcast([signed])
-    sender.broadcast([signed])  # the same bytes again are no error on any node
-    with pytest.raises(NumberAlreadyIssued) as mined:
-        sender.confirm([signed])
+    intent = sender.intent(again, 300_000)
+    signed = sender.journal.add(sender.address, intent, sender.signing(intent))
+    mined = sender.settle([signed.id])[signed.id]
 
     assert over.value.values == {"number": number, "amount": 101, "remainder": 100}
     assert taken.value.values["pharmacy"] == world.ids["pharmacy"]
     assert forbids.value.values == {"number": order.number, "state": State.ACCEPTED}
     assert view.value.values == {"number": number, "payer": world.ids["other_payer"]}
-    assert mined.value.values == {"number": number}
+    assert isinstance(mined.error, NumberAlreadyIssued)
+    assert mined.error.values == {"number": number}
 
 
 def test_refuse__by_a_view__is_named(any_world: World) -> None:

@@ -28,9 +28,11 @@ from tests.roles.world import (
 
 from medledger.chain.bindings import InvoiceOpened, PrescriptionOpened
 from medledger.chain.events import decode_log
+from medledger.core.canonical import canonical_pairs
 from medledger.core.documents import mask_identity
 from medledger.core.hashing import keccak256
-from medledger.core.sealing import salt_of
+from medledger.core.sealing import salts_of
+from medledger.roles.issuing import sealed_of_stored
 
 KEYS = ("visit-4711", "visit-4712", "visit-4713", "order-4711", "order-4712", "reversal-4713")
 
@@ -107,10 +109,11 @@ def secrets_of(world: World, numbers: dict[str, list[int]]) -> dict[str, bytes]:
         ("Prescription", world.ledgers.prescriptions.address),
     ):
         for number in numbers[kind]:
-            sealed = world.hospital.store.document(ledger, number).sealed
+            sealed = sealed_of_stored(world.hospital.store.document(ledger, number))
             found[f"secret of {number}"] = sealed.secret
-            for name in sealed.fields:
-                found[f"salt of {name} of {number}"] = salt_of(sealed.secret, name)
+            names, _ = canonical_pairs(sealed.fields)
+            for name, salt in zip(names, salts_of(sealed.secret, len(names)), strict=True):
+                found[f"salt of {name} of {number}"] = salt
     return found
 
 

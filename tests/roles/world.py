@@ -139,12 +139,24 @@ class World:
         key: bytes | None = None,
         rpc: Rpc | None = None,
         store: str | None = None,
+        **policy: Any,
     ) -> Hospital:
-        """A hospital as after a restart: the same store file, nothing in memory."""
+        """A hospital as after a restart: the same store, nothing in memory.
+
+        `store` is a name in the world's folder, or an address; `policy` changes the sender's.
+        """
         ledgers = connect(rpc, self.ledgers.manifest) if rpc else self.ledgers
-        url = f"sqlite:///{self.folder / (store or role)}.db"
-        self._hospitals.append(Hospital(ledgers, key or key_of(role), url))
-        return self._hospitals[-1]
+        url = store if store and "://" in store else f"sqlite:///{self.folder / (store or role)}.db"
+        hospital = Hospital(ledgers, key or key_of(role), url)
+        hospital.sender.policy = replace(hospital.sender.policy, **policy)
+        self._hospitals.append(hospital)
+        return hospital
+
+    def second_key(self) -> bytes:
+        """A key that is the hospital's second operator from now on."""
+        key = key_of("second key")
+        self.supervisor.add_operator(self.ids["hospital"], address_of(key))
+        return key
 
     @cached_property
     def pharmacy(self) -> Pharmacy:

@@ -1,252 +1,202 @@
-"""The hospital's store: whole batches or nothing, durable, and every failure one line."""
+"""Batches, documents, segments and the outbox: whole batches or nothing, on both databases."""
 
 from __future__ import annotations
 
-import pickle
-import sqlite3
-import stat
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
-from tests.roles.world import bill, order
-
-from medledger.core.documents import Document
-from medledger.core.hashing import keccak256
-from medledger.core.numbers import DocumentNumber
-from medledger.core.sealing import Sealed, seal
-from medledger.errors import DuplicateBusinessKey, MedledgerError, NotFound, StoreError
-from medledger.store import BatchRow, DocumentRow, DocumentStore
-
-LEDGER, OTHER_LEDGER = "0x" + 40 * "a", "0x" + 40 * "b"
-FIRST = 460601260000000001
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'hospital.db'}"
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[DocumentStore]:
-    store = DocumentStore(url)
-    yield store
-    store.close()
-
-
-def sealed(document: Document, number: int) -> Sealed:
-    return seal(document, DocumentNumber(number), keccak256(number.to_bytes(8, "big")))
-
-
-def rows(first: int, *keys: str) -> list[DocumentRow]:
-    return [DocumentRow(sealed(bill(key), first + i), key, first) for i, key in enumerate(keys)]
-
-
-def batch(first: int = FIRST, count: int = 1, ledger: str = LEDGER, **changes: Any) -> BatchRow:
-    given = BatchRow(
-        ledger, first, count, 1, bytes(32), keccak256(b"hash"), b"signed bytes", None, None
-    )
-    return replace(given, **changes)
-
-
-def add(store: DocumentStore, first: int, *keys: str, ledger: str = LEDGER) -> None:
-    store.add_batch(batch(first, len(keys), ledger), rows(first, *keys))
-
-
-def content(url: str) -> tuple[list[Any], list[Any]]:
-    """All rows, as another program reads them."""
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-        return tuple(  # type: ignore[return-value]
-            connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
-            for table in ("batches", "documents")
-        )
-
-
-# What is stored comes back
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        bill("visit", remark="复诊 café", on_hold=True),
-        bill("reversal", related_invoice=DocumentNumber(FIRST)),
-        order("order", 1_800_000_000, on_hold=True, reason="J06.9"),
-    ],
-    ids=["bill", "red letter", "prescription"],
+from tests.store.samples import (
+    FIRST,
+    INTENT,
+    LAST,
+    LEDGER,
+    OTHER_LEDGER,
+    OTHER_SIGNER,
+    SIGNER,
+    add,
+    attempt,
+    batch,
+    content,
+    digest,
+    document,
+    documents,
+    leaves,
+    segment,
+    signing,
 )
-def test_document__of_each_kind__is_what_was_stored(
-    document: Document, store: DocumentStore
+
+from medledger.core.transactions import Stage
+from medledger.errors import DuplicateBusinessKey, NotFound, StoreError
+from medledger.store import (
+    BatchRow,
+    DocumentStore,
+    NumbersTaken,
+    SetAside,
+    StoredDocument,
+)
+
+SINCE = 1_800_000_000
+
+
+def issue(store: DocumentStore, first: int) -> None:
+    store.mark_issued(LEDGER, first, issued_at=SINCE, block=77, transaction=digest("mined"))
+
+
+def aside(key: str, ledger: str = LEDGER, id_: int = 0, draft: bytes | None = b"draft") -> SetAside:
+    return SetAside(id_, ledger, "invoice", key, draft, "InvalidDocument", "has no lines", SINCE)
+
+
+# Segments
+
+
+def test_save_segment__new__is_stored(store: DocumentStore) -> None:
+    given = segment()
+
+    assert store.save_segment(given) == given
+    assert store.segment(LEDGER, 1) == given
+    assert store.segment(LEDGER, 2) is None
+    assert store.segment(OTHER_LEDGER, 1) is None
+
+
+@pytest.mark.parametrize(("stored", "given", "left"), [(5, 9, 9), (9, 5, 9), (5, 5, 5)])
+def test_save_segment__known__keeps_the_higher_next(
+    stored: int, given: int, left: int, store: DocumentStore
 ) -> None:
-    row = DocumentRow(sealed(document, FIRST), document.business_key, FIRST)
-    store.add_batch(batch(), [row])
+    store.save_segment(segment(next_=FIRST + stored))
 
-    found = store.document(LEDGER, FIRST)
+    found = store.save_segment(segment(next_=FIRST + given))
 
-    assert found == row
-    assert found.sealed.leaf == row.sealed.leaf
-    assert found.sealed.header.struct_hash() == row.sealed.header.struct_hash()
+    assert found == store.segment(LEDGER, 1) == segment(next_=FIRST + left)
 
 
-def test_batch_of__each_of_its_numbers__is_the_batch(store: DocumentStore) -> None:
-    add(store, FIRST, "a", "b", "c")
-    add(store, FIRST + 3, "d")
+def test_segments__of_an_institution__by_id_and_without_the_others(store: DocumentStore) -> None:
+    given = [segment(id_=id_) for id_ in (3, 1, 2)]
+    others = [segment(id_=4, institution=8), segment(OTHER_LEDGER, id_=5)]
+    for row in given + others:
+        store.save_segment(row)
 
-    found = [store.batch_of(LEDGER, FIRST + i) for i in range(4)]
+    assert store.segments(LEDGER, 7) == sorted(given, key=lambda row: row.segment)
+    assert store.segments(LEDGER, 9) == []
 
-    assert found == [batch(FIRST, 3)] * 3 + [batch(FIRST + 3, 1)]
+
+def test_reset_segment__nothing_is_waiting__goes_on_there(store: DocumentStore) -> None:
+    add(store, FIRST, "a", "b")
+    issue(store, FIRST)
+    store.save_segment(segment(next_=FIRST + 9))
+
+    assert store.reset_segment(LEDGER, 1, FIRST + 2)
+
+    assert store.segment(LEDGER, 1) == segment(next_=FIRST + 2)
 
 
-def test_leaves__of_a_batch__in_order_of_number_whatever_the_order_stored(
+def test_reset_segment__a_batch_is_waiting__changes_nothing(store: DocumentStore) -> None:
+    add(store, FIRST, "a", "b")
+
+    assert not store.reset_segment(LEDGER, 1, FIRST)
+
+    assert store.segment(LEDGER, 1) == segment(next_=FIRST + 2)
+
+
+def test_reset_segment__by_a_node_that_lags__stays_behind_what_is_issued(
     store: DocumentStore,
 ) -> None:
-    given = rows(FIRST, "a", "b", "c", "d")
-    store.add_batch(batch(count=4), [given[i] for i in (2, 0, 3, 1)])
-
-    assert store.leaves(LEDGER, FIRST) == [row.sealed.leaf for row in given]
-    assert store.leaves(LEDGER, FIRST + 1) == []
-
-
-def test_numbers__of_a_ledger__ascending_and_without_the_others(store: DocumentStore) -> None:
-    add(store, FIRST + 5, "c", "d")
     add(store, FIRST, "a", "b")
-    add(store, FIRST, "a", "b", ledger=OTHER_LEDGER)
+    issue(store, FIRST)
 
-    assert store.numbers(LEDGER) == [FIRST, FIRST + 1, FIRST + 5, FIRST + 6]
-    assert store.numbers(OTHER_LEDGER) == [FIRST, FIRST + 1]
+    assert store.reset_segment(LEDGER, 1, FIRST)
 
-
-def test_numbers_of__known_and_unknown_keys__gives_the_known(store: DocumentStore) -> None:
-    add(store, FIRST, "a", "b")
-    add(store, FIRST + 9, "a", ledger=OTHER_LEDGER)
-
-    assert store.numbers_of(LEDGER, ["b", "c", "a", "b"]) == {"a": FIRST, "b": FIRST + 1}
-    assert store.numbers_of(LEDGER, []) == {}
+    assert store.segment(LEDGER, 1) == segment(next_=FIRST + 2)
 
 
-def test_numbers_of__more_keys_than_one_statement_takes__all(store: DocumentStore) -> None:
-    keys = [f"visit-{i}" for i in range(1201)]
-    template = rows(FIRST, "a")[0]
-    given = [
-        DocumentRow(
-            replace(template.sealed, header=replace(template.sealed.header, number=FIRST + i)),
-            key,
-            FIRST,
-        )
-        for i, key in enumerate(keys)
+def test_reset_segment__unknown__is_not_found(store: DocumentStore) -> None:
+    with pytest.raises(NotFound, match="segment 4"):
+        store.reset_segment(LEDGER, 4, FIRST)
+
+
+# A batch is stored
+
+
+def test_add_batch__in_order__stores_everything(store: DocumentStore) -> None:
+    store.save_segment(segment())
+    rows = documents(FIRST, "a", "复诊", "c")
+
+    row = store.add_batch(batch(count=3), rows, SIGNER, INTENT, signing())
+
+    transaction = store.journal.transaction(row.transaction_id)
+    assert row == BatchRow(
+        LEDGER, FIRST, 3, 1, digest("root", FIRST), transaction.id, None, None, None
+    )
+    assert (transaction.signer, transaction.nonce) == (SIGNER, 0)
+    assert (transaction.intent, transaction.stage) == (INTENT, Stage.SIGNED)
+    assert transaction.attempts == (attempt(0),)
+    assert [store.document(LEDGER, FIRST + index) for index in range(3)] == [
+        StoredDocument(given.number, FIRST, *given[1:]) for given in rows
     ]
-    store.add_batch(batch(count=1201), given)
-
-    found = store.numbers_of(LEDGER, keys)
-
-    assert found == {key: FIRST + i for i, key in enumerate(keys)}
+    assert store.segment(LEDGER, 1) == segment(next_=FIRST + 3)
+    assert store.journal.next_nonce(SIGNER) == 1
 
 
-def test_numbers_of__keys_with_quotes_and_wildcards__mean_themselves(store: DocumentStore) -> None:
-    add(store, FIRST, "a'; DROP TABLE documents; --", "a%", "复诊")
-
-    assert store.numbers_of(LEDGER, ["a%", "a_"]) == {"a%": FIRST + 1}
-    assert store.numbers_of(LEDGER, ["a'; DROP TABLE documents; --"])
-    assert store.numbers_of(LEDGER, ["复诊"]) == {"复诊": FIRST + 2}
-
-
-@pytest.mark.parametrize("number", [FIRST - 1, FIRST + 1, 0])
-def test_find__a_number_that_is_not_there__not_found_names_it(
-    number: int, store: DocumentStore
-) -> None:
-    add(store, FIRST, "a")
-
-    for find in (store.document, store.batch_of):
-        with pytest.raises(NotFound, match=f"number {number} is not in the store"):
-            find(LEDGER, number)
-        with pytest.raises(NotFound):
-            find(OTHER_LEDGER, FIRST)
-
-
-# The life of a batch
-
-
-def test_mark_issued__a_stored_batch__is_confirmed_with_its_time(store: DocumentStore) -> None:
-    add(store, FIRST, "a", "b")
-    add(store, FIRST + 2, "c")
-
-    store.mark_issued(LEDGER, FIRST, 1_800_000_000, 77)
-
-    row = store.batch_of(LEDGER, FIRST + 1)
-    assert (row.issued_at, row.block) == (1_800_000_000, 77)
-    head = row.head()
-    assert (head.first, head.count, head.segment, head.issued_at) == (FIRST, 2, 1, 1_800_000_000)
-    assert [item.first for item in store.unconfirmed(LEDGER)] == [FIRST + 2]
-
-
-def test_head__of_a_batch_that_is_not_on_chain__there_is_none(store: DocumentStore) -> None:
-    add(store, FIRST, "a")
-
-    with pytest.raises(ValueError, match="not on chain"):
-        store.batch_of(LEDGER, FIRST).head()
-
-
-def test_unconfirmed__several__oldest_first_with_their_signed_bytes(store: DocumentStore) -> None:
-    add(store, FIRST + 4, "c")
-    add(store, FIRST, "a", "b")
-    add(store, FIRST, "a", ledger=OTHER_LEDGER)
-
-    found = store.unconfirmed(LEDGER)
-
-    assert found == [batch(FIRST, 2), batch(FIRST + 4, 1)]
-    assert {row.raw for row in found} == {b"signed bytes"}
-
-
-def test_remove_batch__stored__gives_its_keys_in_order_and_frees_them(
+def test_add_batch__one_after_the_other__takes_the_next_numbers_and_nonces(
     store: DocumentStore,
 ) -> None:
-    add(store, FIRST, "b", "a", "c")
-    add(store, FIRST + 3, "d")
+    rows = [add(store, FIRST, "a", "b"), add(store, FIRST + 2, "c")]
+    rows.append(add(store, FIRST + 3, "d", signer=OTHER_SIGNER))
 
-    removed = store.remove_batch(LEDGER, FIRST)
+    transactions = [store.journal.transaction(row.transaction_id) for row in rows]
 
-    assert removed == ["b", "a", "c"]
-    assert store.numbers(LEDGER) == [FIRST + 3]
-    assert [row.first for row in store.unconfirmed(LEDGER)] == [FIRST + 3]
-    add(store, FIRST, "a", "b", "e")
-    assert store.remove_batch(LEDGER, FIRST) == ["a", "b", "e"]
-
-
-def test_remove_batch__of_none__gives_nothing(store: DocumentStore) -> None:
-    add(store, FIRST, "a")
-
-    assert store.remove_batch(LEDGER, FIRST + 1) == []
-    assert store.remove_batch(OTHER_LEDGER, FIRST) == []
-    assert store.numbers(LEDGER) == [FIRST]
+    assert [(found.signer, found.nonce) for found in transactions] == [
+        (SIGNER, 0),
+        (SIGNER, 1),
+        (OTHER_SIGNER, 0),
+    ]
+    assert store.numbers(LEDGER) == [FIRST + index for index in range(4)]
 
 
-# Whole batches or nothing
+@pytest.mark.parametrize("first", [FIRST, FIRST + 1, FIRST + 3], ids=["same", "within", "beyond"])
+def test_add_batch__numbers_that_are_not_next__says_what_is_and_stores_nothing(
+    first: int, store: DocumentStore, url: str
+) -> None:
+    add(store, FIRST, "a", "b")
+    before = content(url)
+
+    with pytest.raises(NumbersTaken) as error:
+        add(store, first, "c")
+
+    assert error.value.next == FIRST + 2
+    assert content(url) == before
 
 
-def test_add_batch__a_key_that_another_has__names_it_and_stores_nothing(
+def test_add_batch__of_an_unknown_segment__is_not_found(store: DocumentStore, url: str) -> None:
+    with pytest.raises(NotFound, match="segment 1 is not in the store"):
+        store.add_batch(batch(), documents(FIRST, "a"), SIGNER, INTENT, signing())
+
+    assert content(url)["signers"] == []
+
+
+def test_add_batch__a_key_that_is_stored__names_it_and_stores_nothing(
     store: DocumentStore, url: str
 ) -> None:
     add(store, FIRST, "a", "b")
     before = content(url)
 
     with pytest.raises(DuplicateBusinessKey) as error:
-        add(store, FIRST + 2, "c", "b", "d")
+        add(store, FIRST + 2, "c", "b", "a")
 
     assert error.value.values == {"key": "b", "number": FIRST + 1}
     assert content(url) == before
 
 
-def test_add_batch__one_key_twice__stores_nothing(store: DocumentStore, url: str) -> None:
-    with pytest.raises(MedledgerError):
-        add(store, FIRST, "a", "b", "a")
+def test_add_batch__one_key_twice__names_it_and_stores_nothing(
+    store: DocumentStore, url: str
+) -> None:
+    store.save_segment(segment())
+    before = content(url)
 
-    assert content(url) == ([], [])
+    with pytest.raises(DuplicateBusinessKey) as error:
+        add(store, FIRST, "a", "b", "b")
+
+    assert error.value.values == {"key": "b", "number": FIRST + 1}
+    assert content(url) == before
 
 
 def test_add_batch__the_same_key_in_another_ledger__is_another_document(
@@ -258,256 +208,369 @@ def test_add_batch__the_same_key_in_another_ledger__is_another_document(
     assert store.document(LEDGER, FIRST) == store.document(OTHER_LEDGER, FIRST)
 
 
-@pytest.mark.parametrize("first", [FIRST, FIRST + 1], ids=["same first", "a number within"])
-def test_add_batch__numbers_that_another_has__says_so_and_stores_nothing(
-    first: int, store: DocumentStore, url: str
+def test_add_batch__numbers_of_another_segment__says_so_and_stores_nothing(
+    store: DocumentStore, url: str
 ) -> None:
-    add(store, FIRST, "a", "b")
+    add(store, FIRST, "a")
+    store.save_segment(segment(id_=2))
     before = content(url)
 
-    with pytest.raises(MedledgerError) as error:
-        add(store, first, "c")
+    with pytest.raises(StoreError, match="other documents under these numbers"):
+        store.add_batch(batch(id_=2), documents(FIRST, "c"), SIGNER, INTENT, signing("another"))
 
     assert content(url) == before
-    # No business key is to blame here: two programs have taken the same numbers.
-    assert "''" not in str(error.value)
 
 
-def test_add_batch__by_two_at_once__both_are_stored(store: DocumentStore, url: str) -> None:
-    stores = [store, DocumentStore(url)]
-    threads = [
-        threading.Thread(
-            target=lambda at=at: [
-                add(stores[at], FIRST + 2 * n + at, f"{at}-{n}") for n in range(10)
-            ]
-        )
-        for at in (0, 1)
-    ]
+@pytest.mark.parametrize(
+    "rows",
+    [
+        documents(FIRST, "a"),
+        documents(FIRST, "a", "b", "c"),
+        documents(FIRST + 1, "a", "b"),
+        [document(FIRST + 1, "b"), document(FIRST, "a")],
+        [document(FIRST, "a"), document(FIRST + 2, "b")],
+    ],
+    ids=["too few", "too many", "later", "out of order", "a gap"],
+)
+def test_add_batch__documents_that_are_not_its_numbers__stores_nothing(
+    rows: list[object], store: DocumentStore, url: str
+) -> None:
+    store.save_segment(segment())
+    before = content(url)
 
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with pytest.raises(ValueError, match="expected"):
+        store.add_batch(batch(count=2), iter(rows), SIGNER, INTENT, signing())  # type: ignore[arg-type]
 
-    assert store.numbers(LEDGER) == list(range(FIRST, FIRST + 20))
-    stores[1].close()
+    assert content(url) == before
 
 
-# Durable
+def test_add_batch__the_signing_fails__stores_nothing(store: DocumentStore, url: str) -> None:
+    store.save_segment(segment())
+    before = content(url)
+
+    def refuse(nonce: int) -> object:
+        raise RuntimeError("no key")
+
+    with pytest.raises(RuntimeError, match="no key"):
+        store.add_batch(batch(), documents(FIRST, "a"), SIGNER, INTENT, refuse)  # type: ignore[arg-type]
+
+    assert content(url) == before
 
 
-def test_open__a_sqlite_store__its_connections_wait_for_the_disk(
+def test_add_batch__more_than_one_statement_takes__all_are_there(store: DocumentStore) -> None:
+    keys = [f"visit-{index}" for index in range(1_201)]
+
+    add(store, FIRST, *keys)
+
+    expected = {key: FIRST + index for index, key in enumerate(keys)}
+    assert store.numbers_of(LEDGER, iter(keys)) == expected
+    read = [row.business_key for row in store.documents_of(LEDGER, FIRST)]
+    assert read == keys
+
+
+# Found again
+
+
+def test_numbers_of__known_and_unknown_keys__gives_the_known(store: DocumentStore) -> None:
+    add(store, FIRST, "a", "b")
+    add(store, FIRST, "a", ledger=OTHER_LEDGER)
+
+    assert store.numbers_of(LEDGER, ["b", "c", "a", "b"]) == {"a": FIRST, "b": FIRST + 1}
+    assert store.numbers_of(LEDGER, []) == {}
+
+
+def test_numbers_of__keys_with_quotes_and_wildcards__mean_themselves(store: DocumentStore) -> None:
+    add(store, FIRST, "a'; DROP TABLE documents; --", "a%", "复诊", '"', "\\", "{a,b}")
+
+    found = store.numbers_of(LEDGER, ["a%", "a_", "a'; DROP TABLE documents; --", '"', "\\"])
+
+    assert found == {
+        "a'; DROP TABLE documents; --": FIRST,
+        "a%": FIRST + 1,
+        '"': FIRST + 3,
+        "\\": FIRST + 4,
+    }
+    assert store.numbers_of(LEDGER, ["复诊", "{a,b}"]) == {"复诊": FIRST + 2, "{a,b}": FIRST + 5}
+
+
+def test_add_batch__a_ledger_with_a_quote__means_itself(store: DocumentStore) -> None:
+    ledger = "0x'; DROP TABLE outbox; -- ?"
+
+    add(store, FIRST, "a", ledger=ledger)
+
+    assert store.document(ledger, FIRST).business_key == "a"
+
+
+def test_batch_of__each_of_its_numbers__is_the_batch(store: DocumentStore) -> None:
+    stored = [add(store, FIRST, "a", "b", "c"), add(store, FIRST + 3, "d")]
+    add(store, FIRST, "other", ledger=OTHER_LEDGER)
+
+    found = [store.batch_of(LEDGER, FIRST + index) for index in range(4)]
+
+    assert found == [stored[0]] * 3 + [stored[1]]
+
+
+def test_batch_of_transaction__of_a_batch_and_of_another__is_the_batch_or_none(
     store: DocumentStore,
 ) -> None:
-    found: list[tuple[Any, ...]] = []
+    row = add(store, FIRST, "a")
+    other = store.journal.add(SIGNER, INTENT, signing("other"))
 
-    def look(connection: Any, *_: object) -> None:
-        cursor = connection.cursor()
-        pragmas = ("journal_mode", "synchronous", "busy_timeout")
-        found.append(tuple(cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas))
-
-    event.listen(Engine, "checkout", look)
-    try:
-        add(store, FIRST, "a")
-        store.numbers(LEDGER)
-    finally:
-        event.remove(Engine, "checkout", look)
-
-    # synchronous: 2 is FULL.
-    assert set(found) == {("wal", 2, 10_000)}
+    assert store.batch_of_transaction(row.transaction_id) == row
+    assert store.batch_of_transaction(other.id) is None
 
 
-def add_in_a_process_that_ends(url: str, at: str) -> int:
-    """Stores the batch of "a" and "b" in another process, which ends there; its exit code."""
-    given = pickle.dumps((url, batch(count=2), rows(FIRST, "a", "b"))).hex()
-    program = f"""
-import os, pickle
-from sqlalchemy import Engine, event
-from medledger.store import DocumentStore
-url, batch, rows = pickle.loads(bytes.fromhex({given!r}))
-store = DocumentStore(url)
-if {at!r} == "before the commit":
-    event.listen(Engine, "commit", lambda _: os._exit(7))
-store.add_batch(batch, rows)
-os._exit(8)
-"""
-    return subprocess.run([sys.executable, "-c", program], check=False).returncode
+@pytest.mark.parametrize("number", [FIRST - 1, FIRST + 2, 0])
+def test_find__a_number_that_is_not_there__is_not_found(number: int, store: DocumentStore) -> None:
+    add(store, FIRST, "a", "b")
+
+    for find in (store.document, store.batch_of):
+        with pytest.raises(NotFound, match=f"number {number} is not in the store"):
+            find(LEDGER, number)
+        with pytest.raises(NotFound):
+            find(OTHER_LEDGER, FIRST)
 
 
-def test_add_batch__then_the_process_is_gone__the_batch_is_there(url: str) -> None:
-    code = add_in_a_process_that_ends(url, "after the commit")
+@pytest.mark.parametrize(("start", "stop"), [(0, 1), (2, 5), (0, 5), (4, 9), (5, 9), (3, 3)])
+def test_leaf_range__of_a_batch__is_its_part(start: int, stop: int, store: DocumentStore) -> None:
+    add(store, FIRST, "a", "b", "c", "d", "e")
 
-    assert code == 8
-    store = DocumentStore(url)
-    assert store.unconfirmed(LEDGER) == [batch(count=2)]
-    assert store.document(LEDGER, FIRST + 1) == rows(FIRST, "a", "b")[1]
-    store.close()
+    found = store.leaf_range(LEDGER, FIRST, start, stop)
 
-
-def test_add_batch__the_process_is_gone_before_the_commit__nothing_is_there(url: str) -> None:
-    code = add_in_a_process_that_ends(url, "before the commit")
-
-    assert code == 7
-    assert content(url) == ([], [])
-    store = DocumentStore(url)
-    add(store, FIRST, "a")
-    store.close()
+    assert found == leaves(FIRST, 5)[32 * start : 32 * stop]
+    assert store.nodes(LEDGER, FIRST) == digest("node", FIRST)
 
 
-def test_close__a_store_in_use__the_next_one_finds_all(store: DocumentStore, url: str) -> None:
-    add(store, FIRST, "a")
+def test_leaf_range__of_no_batch__is_not_found(store: DocumentStore) -> None:
+    add(store, FIRST, "a", "b")
 
-    store.close()
-
-    again = DocumentStore(url)
-    assert again.numbers(LEDGER) == [FIRST]
-    again.close()
+    for find in (lambda: store.leaf_range(LEDGER, FIRST + 1, 0, 1), lambda: store.nodes(LEDGER, 1)):
+        with pytest.raises(NotFound, match="the batch from"):
+            find()
 
 
-def test_open__a_new_file__is_its_owners_alone(store: DocumentStore, tmp_path: Path) -> None:
-    add(store, FIRST, "a")
+def test_documents_of__a_batch__in_order_and_without_its_neighbours(store: DocumentStore) -> None:
+    add(store, FIRST, "a", "b")
+    add(store, FIRST + 2, "c", "d")
+    add(store, FIRST + 4, "e")
 
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
-
-    # Patients' data and all salts: in the file, and in what SQLite keeps beside it.
-    assert "hospital.db" in modes
-    assert set(modes.values()) == {0o600}
-
-
-# A store that cannot be used
+    assert [row.business_key for row in store.documents_of(LEDGER, FIRST + 2)] == ["c", "d"]
+    assert list(store.documents_of(LEDGER, FIRST + 1)) == []
 
 
-def test_open__no_such_folder__says_so(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"cannot be (opened|made)") as error:
-        DocumentStore(f"sqlite:///{tmp_path}/nowhere/hospital.db")
-
-    assert "nowhere/hospital.db" in str(error.value)
-    assert "\n" not in str(error.value)
+# On chain, and off it again
 
 
-def test_open__a_folder__says_so(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot be opened") as error:
-        DocumentStore(f"sqlite:///{tmp_path}")
+def test_mark_issued__a_stored_batch__is_final_with_its_time(store: DocumentStore) -> None:
+    row = add(store, FIRST, "a", "b")
+    waiting = add(store, FIRST + 2, "c")
 
-    assert "\n" not in str(error.value)
+    issue(store, FIRST)
 
-
-def test_open__a_file_that_is_no_database__says_so_and_leaves_it(tmp_path: Path) -> None:
-    path = tmp_path / "letter.txt"
-    path.write_text("a letter, and no database at all " * 50)
-
-    with pytest.raises(StoreError, match="cannot be opened") as error:
-        DocumentStore(f"sqlite:///{path}")
-
-    assert "\n" not in str(error.value)
-    assert path.read_text().startswith("a letter")
+    found = store.batch_of(LEDGER, FIRST + 1)
+    assert found == replace(row, issued_at=SINCE, block=77, transaction=digest("mined"))
+    head = found.head()
+    assert (head.first, head.count, head.segment, head.issued_at) == (FIRST, 2, 1, SINCE)
+    assert store.unissued() == store.unissued(LEDGER) == [waiting]
+    assert store.leaf_range(LEDGER, FIRST, 0, 2) == leaves(FIRST, 2)
 
 
-@pytest.mark.parametrize(
-    "address", ["", "hospital.db", "nonsense://x", "sqlite+nonsense:///x", "sqlite", "http://x/y"]
-)
-def test_open__no_database_address__says_so(address: str) -> None:
-    with pytest.raises(StoreError, match="is not a database address") as error:
-        DocumentStore(address)
+def test_mark_signed__its_final_block_went_away__its_batch_alone_is_unissued(
+    store: DocumentStore,
+) -> None:
+    rows = [add(store, FIRST + index, f"{index}") for index in range(2)]
+    for row in rows:
+        store.journal.mark_mined(row.transaction_id, digest("hash"), 77, digest("block"))
+        store.journal.mark_final(row.transaction_id)
+        issue(store, row.first)
 
-    assert "\n" not in str(error.value)
+    store.journal.mark_signed(rows[1].transaction_id)
 
-
-@pytest.mark.parametrize(
-    "address",
-    ["nonsense://hospital:geheim@db/x", "postgresql+nonsense://hospital:geheim@db/x"],
-)
-def test_open__an_address_with_a_password__is_not_shown(address: str) -> None:
-    with pytest.raises(StoreError) as error:
-        DocumentStore(address)
-
-    assert "geheim" not in str(error.value)
+    assert store.unissued() == [store.batch_of(LEDGER, FIRST + 1)] == [rows[1]]
 
 
-WRITING: dict[str, Callable[[DocumentStore], Any]] = {
-    "add_batch": lambda store: add(store, FIRST + 1, "b"),
-    "mark_issued": lambda store: store.mark_issued(LEDGER, FIRST, 1, 1),
-    "remove_batch": lambda store: store.remove_batch(LEDGER, FIRST),
-}
-READING: dict[str, Callable[[DocumentStore], Any]] = {
-    "numbers_of": lambda store: store.numbers_of(LEDGER, ["a"]),
-    "unconfirmed": lambda store: store.unconfirmed(LEDGER),
-    "batch_of": lambda store: store.batch_of(LEDGER, FIRST),
-    "document": lambda store: store.document(LEDGER, FIRST),
-    "leaves": lambda store: store.leaves(LEDGER, FIRST),
-    "numbers": lambda store: store.numbers(LEDGER),
-}
+def test_reassign__a_batch_that_waits__has_the_other_signers_transaction(
+    store: DocumentStore,
+) -> None:
+    row = add(store, FIRST, "a")
+
+    found = store.reassign(LEDGER, FIRST, OTHER_SIGNER, INTENT, signing("other"))
+
+    transaction = store.journal.transaction(found.transaction_id)
+    assert found == replace(row, transaction_id=transaction.id) == store.batch_of(LEDGER, FIRST)
+    assert (transaction.signer, transaction.nonce) == (OTHER_SIGNER, 0)
+    assert store.batch_of_transaction(row.transaction_id) is None
 
 
-@pytest.mark.parametrize("write", WRITING.values(), ids=WRITING)
-def test_write__a_store_that_is_read_only__says_so_in_one_line(
-    write: Callable[[DocumentStore], Any], store: DocumentStore, url: str
+def test_reassign__to_the_same_signer_again__changes_nothing(
+    store: DocumentStore, url: str
 ) -> None:
     add(store, FIRST, "a")
-    store.close()
-    path = url.removeprefix("sqlite:///")
-    # By the address, since file modes do not hold back root.
-    read_only = DocumentStore(f"sqlite:///file:{path}?mode=ro&uri=true")
+    found = store.reassign(LEDGER, FIRST, OTHER_SIGNER, INTENT, signing("other"))
+    before = content(url)
 
-    with pytest.raises(StoreError, match="readonly") as error:
-        write(read_only)
-
-    assert "\n" not in str(error.value)
-    assert read_only.numbers(LEDGER) == [FIRST]
-    read_only.close()
+    assert store.reassign(LEDGER, FIRST, OTHER_SIGNER, INTENT, signing("again")) == found
+    assert content(url) == before
 
 
-@pytest.fixture
-def locked(store: DocumentStore, url: str) -> Iterator[DocumentStore]:
-    """A store with a batch, while another program writes and does not end."""
+def test_reassign__issued_or_gone__signs_nothing(store: DocumentStore, url: str) -> None:
+    add(store, FIRST, "a")
+    issue(store, FIRST)
+    before = content(url)
+
+    issued = store.reassign(LEDGER, FIRST, OTHER_SIGNER, INTENT, signing("other"))
+
+    with pytest.raises(NotFound):
+        store.reassign(LEDGER, FIRST + 1, OTHER_SIGNER, INTENT, signing("other"))
+    assert issued.issued_at == SINCE
+    assert content(url) == before
+
+
+def test_head__of_a_batch_that_is_not_on_chain__there_is_none(store: DocumentStore) -> None:
+    row = add(store, FIRST, "a")
+
+    with pytest.raises(ValueError, match="not on chain"):
+        row.head()
+
+
+def test_unissued__several_segments_and_ledgers__oldest_first(store: DocumentStore) -> None:
+    store.save_segment(segment(id_=2, next_=FIRST + 500))
+    later = store.add_batch(
+        batch(FIRST + 500, id_=2), documents(FIRST + 500, "z"), SIGNER, INTENT, signing("z")
+    )
+    rows = [add(store, FIRST, "a"), add(store, FIRST, "a", ledger=OTHER_LEDGER)]
+
+    assert store.unissued() == [later, *rows]
+    assert store.unissued(LEDGER) == [later, rows[0]]
+
+
+# Set aside
+
+
+def test_set_aside__new_and_known_keys__the_last_word_counts(store: DocumentStore) -> None:
+    store.set_aside([aside("a"), aside("b", draft=None), aside("a", OTHER_LEDGER)])
+    store.set_aside([replace(aside("a"), reason="UnsealableValue", since=SINCE + 1)])
+
+    first, second, other = store.list_set_aside()
+
+    assert first == replace(aside("a", id_=first.id), reason="UnsealableValue", since=SINCE + 1)
+    assert second == aside("b", id_=second.id, draft=None)
+    assert other == aside("a", OTHER_LEDGER, other.id)
+    assert first.id < second.id < other.id
+
+
+def test_list_set_aside__each_choice__gives_its_own(store: DocumentStore) -> None:
+    store.set_aside([aside(key) for key in "abcd"])
+    store.set_aside([aside("a", OTHER_LEDGER)])
+    every = store.list_set_aside()
+
+    assert store.list_set_aside(OTHER_LEDGER) == every[4:]
+    assert store.list_set_aside(LEDGER, ["d", "b", "x"]) == [every[1], every[3]]
+    assert store.list_set_aside(LEDGER, limit=2) == every[:2]
+    assert store.list_set_aside(LEDGER, limit=2, after_id=every[1].id) == every[2:4]
+    assert store.list_set_aside(LEDGER, []) == []
+
+
+def test_drop_set_aside__some_keys__tells_how_many_there_were(store: DocumentStore) -> None:
+    store.set_aside([aside("a"), aside("b"), aside("a", OTHER_LEDGER)])
+
+    assert store.drop_set_aside(LEDGER, ["a", "x"]) == 1
+
+    assert [(row.ledger, row.business_key) for row in store.list_set_aside()] == [
+        (LEDGER, "b"),
+        (OTHER_LEDGER, "a"),
+    ]
+
+
+def test_add_batch__keys_that_were_set_aside__are_there_no_more(store: DocumentStore) -> None:
+    store.set_aside([aside("a"), aside("b"), aside("a", OTHER_LEDGER)])
+
+    add(store, FIRST, "a", "c")
+
+    assert [(row.ledger, row.business_key) for row in store.list_set_aside()] == [
+        (LEDGER, "b"),
+        (OTHER_LEDGER, "a"),
+    ]
+
+
+def test_set_aside_batch__one_that_cannot_be_issued__its_documents_wait_and_it_is_gone(
+    store: DocumentStore, url: str
+) -> None:
+    keys = [f"visit-{index}" for index in range(501)]
+    row = add(store, FIRST, *keys)
+    kept = add(store, FIRST + 501, "kept")
+
+    moved = store.set_aside_batch(
+        row,
+        kind="invoice",
+        to_draft=lambda row: b"draft of " + row.fields,
+        reason="SegmentUnknown",
+        problem="there is no segment 1",
+        since=SINCE,
+    )
+
+    rows = store.list_set_aside()
+    assert moved == 501
+    assert [row.business_key for row in rows] == keys
+    assert rows[500] == SetAside(
+        rows[500].id,
+        LEDGER,
+        "invoice",
+        "visit-500",
+        b'draft of {"key":"visit-500"}',
+        "SegmentUnknown",
+        "there is no segment 1",
+        SINCE,
+    )
+    assert store.unissued() == [kept]
+    assert store.numbers(LEDGER) == [FIRST + 501]
+    # Its transaction stays, with all that was ever signed.
+    assert len(content(url)["transactions"]) == 2
+
+
+@pytest.mark.parametrize("state", ["issued", "gone", "sent by another"])
+def test_set_aside_batch__not_as_it_was_seen__changes_nothing(
+    state: str, store: DocumentStore, url: str
+) -> None:
+    row = add(store, FIRST, "a")
+    if state == "issued":
+        issue(store, FIRST)
+    elif state == "gone":
+        row = replace(row, first=FIRST + 1)
+    else:
+        store.reassign(LEDGER, FIRST, OTHER_SIGNER, INTENT, signing("other"))
+    before = content(url)
+
+    moved = store.set_aside_batch(
+        row,
+        kind="invoice",
+        to_draft=lambda row: b"",
+        reason="",
+        problem="",
+        since=SINCE,
+    )
+
+    assert moved == 0
+    assert content(url) == before
+
+
+def test_reset_segment__after_its_batch_was_set_aside__the_numbers_are_given_again(
+    store: DocumentStore,
+) -> None:
+    row = add(store, FIRST, "a", "b")
+    store.set_aside_batch(row, kind="", to_draft=lambda row: b"", reason="", problem="", since=0)
+
+    assert store.reset_segment(LEDGER, 1, FIRST)
+
+    add(store, FIRST, "b", "c", "d")
+    assert store.numbers_of(LEDGER, "abcd") == {"b": FIRST, "c": FIRST + 1, "d": FIRST + 2}
+    assert [row.business_key for row in store.list_set_aside()] == ["a"]
+
+
+def test_segment__its_last_number__is_the_chains(store: DocumentStore) -> None:
     add(store, FIRST, "a")
 
-    def impatient(connection: Any, *_: object) -> None:
-        connection.execute("PRAGMA busy_timeout=50")
+    found = store.segment(LEDGER, 1)
 
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as other:
-        other.execute("BEGIN IMMEDIATE")
-        event.listen(Engine, "checkout", impatient)
-        yield store
-        event.remove(Engine, "checkout", impatient)
-
-
-@pytest.mark.parametrize("write", WRITING.values(), ids=WRITING)
-def test_write__a_store_that_is_locked__says_so_in_one_line(
-    write: Callable[[DocumentStore], Any], locked: DocumentStore
-) -> None:
-    with pytest.raises(StoreError, match="locked") as error:
-        write(locked)
-
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("read", READING.values(), ids=READING)
-def test_read__a_store_that_is_locked__goes_on(
-    read: Callable[[DocumentStore], Any], locked: DocumentStore
-) -> None:
-    assert read(locked)
-
-
-@pytest.mark.parametrize("use", [*WRITING.values(), *READING.values()], ids=[*WRITING, *READING])
-def test_use__its_tables_are_gone__says_so_in_one_line(
-    use: Callable[[DocumentStore], Any], store: DocumentStore, url: str
-) -> None:
-    add(store, FIRST, "a")
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as other:
-        other.executescript("DROP TABLE documents; DROP TABLE batches;")
-
-    with pytest.raises(StoreError, match="no such table") as error:
-        use(store)
-
-    assert "\n" not in str(error.value)
-
-
-def test_store_error__of_any_kind__shows_no_document(
-    locked: DocumentStore,
-) -> None:
-    with pytest.raises(StoreError) as error:
-        add(locked, FIRST + 1, "a key that stays private")
-
-    assert "private" not in str(error.value)
-    assert len(str(error.value)) < 300
+    assert found is not None
+    assert (found.first, found.last, found.next) == (FIRST, LAST, FIRST + 1)

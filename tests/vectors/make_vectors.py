@@ -3,7 +3,8 @@
 `hashing.json` holds what Python and Solidity must both compute; `evidence/` holds good evidence
 and one file for each forgery. Each value comes from another source than the code under test:
 EIP-712 from eth-account, the tree from RFC 9162's recursive definition, canonical JSON from
-rfc8785, keccak-256 from eth-utils, BIP-32 from eth-account. Rerun after a change of format:
+rfc8785, keccak-256 from eth-utils, SHAKE256 from hashlib, BIP-32 from eth-account. Rerun after a
+change of format:
 
     python tests/vectors/make_vectors.py
 """
@@ -11,6 +12,7 @@ rfc8785, keccak-256 from eth-utils, BIP-32 from eth-account. Rerun after a chang
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import unicodedata
 from collections.abc import Callable
@@ -396,8 +398,9 @@ def head_vectors() -> list[dict[str, Any]]:
 # Sealed documents: rfc8785 and the three lines of the format
 
 
-def salt_of(secret: bytes, name: str) -> bytes:
-    return keccak(secret + b"salt:" + name.encode())
+def salts_of(secret: bytes, names: list[str]) -> dict[str, bytes]:
+    stream = hashlib.shake_256(secret + b"salts").digest(32 * len(names))
+    return {name: stream[32 * place :][:32] for place, name in enumerate(names)}
 
 
 def field_digest(salt: bytes, name: str, value: Any) -> bytes:
@@ -417,7 +420,7 @@ def sealed_document(
     check_name = "RandomNumber" if kind == "Invoice" else "rxTraceCode"
     fields = fields | {check_name: check_code}
     names = sorted(fields)
-    salts = {name: salt_of(secret, name) for name in names}
+    salts = salts_of(secret, names)
     digests = [field_digest(salts[name], name, fields[name]) for name in names]
     whole = {
         "number": number,

@@ -2,7 +2,8 @@
 
 The manifest `deployments/<chain id>.json` is what an auditor pins: chain id, genesis hash, and each
 contract's address and code hash. `connect` compares all of it with the node before anything else,
-so a reset chain with the same id, or a node of another chain, is refused.
+and again after each failure of a node, so a reset chain with the same id, or a node of another
+chain, is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from medledger.chain import abi
 from medledger.chain.bindings import Claims, Institutions, Invoices, Prescriptions
 from medledger.chain.contract import Call
 from medledger.chain.rpc import Block, Rpc
-from medledger.chain.sender import Receipt, Sender
+from medledger.chain.sender import Policy, Receipt, Sender
 from medledger.core.hashing import checksum_address, keccak256, name_hash
 from medledger.errors import (
     AnchorMismatch,
@@ -51,7 +52,10 @@ class Deployed:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one deployment is. `block` is the first block that can hold its events."""
+    """What one deployment is. `block` is the first block that can hold its events.
+
+    `confirmations` is the network's: how many blocks, its own counted, make a transaction final.
+    """
 
     chain_id: int
     genesis_hash: str
@@ -59,6 +63,7 @@ class Manifest:
     lock_period: int
     lease_period: int
     contracts: Mapping[str, Deployed]
+    confirmations: int = 1
 
     def save(self, folder: Path) -> Path:
         """Writes `<folder>/<chain id>.json`; an older manifest there stays readable beside it."""
@@ -82,6 +87,7 @@ class Manifest:
                     "block": self.block,
                     "lockPeriod": self.lock_period,
                     "leasePeriod": self.lease_period,
+                    "confirmations": self.confirmations,
                     "contracts": {
                         name: {
                             "address": contract.address,
@@ -126,6 +132,7 @@ class Manifest:
                     )
                     for name in abi.CONTRACTS
                 },
+                confirmations=_depth(found.get("confirmations", 1)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ManifestInvalid(path=path, problem=f"lacks or garbles {error}") from error
@@ -135,6 +142,13 @@ def _whole(value: object) -> int:
     if type(value) is not int or value < 0:
         raise ValueError("a whole number")
     return value
+
+
+def _depth(value: object) -> int:
+    found = _whole(value)
+    if found == 0:
+        raise ValueError("at least one confirmation")
+    return found
 
 
 def _hexadecimal(value: object, length: int) -> str:
@@ -178,8 +192,15 @@ class Ledgers:
 def connect(rpc: Rpc, manifest: Manifest) -> Ledgers:
     """The contracts, after comparing chain id, genesis hash and every code hash.
 
-    Raises `WrongChain`, `ContractMissing` or `RpcUnavailable`.
+    From then on every node of `rpc` is compared before its first use and after each failure. Raises
+    `WrongChain`, `ContractMissing` or `RpcUnavailable`.
     """
+    rpc.require_identity(lambda node: _require_deployed(node, manifest))
+    return _ledgers(rpc, manifest)
+
+
+def _require_deployed(rpc: Rpc, manifest: Manifest) -> None:
+    """Raises `WrongChain` or `ContractMissing` where a node does not have this deployment."""
     chain_id = rpc.chain_id()
     if chain_id != manifest.chain_id:
         raise WrongChain(
@@ -195,7 +216,6 @@ def connect(rpc: Rpc, manifest: Manifest) -> Ledgers:
     for name, contract in manifest.contracts.items():
         if "0x" + keccak256(rpc.code(contract.address)).hex() != contract.code_hash:
             raise ContractMissing(contract=name, address=contract.address, url=rpc.url)
-    return _ledgers(rpc, manifest)
 
 
 def _ledgers(rpc: Rpc, manifest: Manifest) -> Ledgers:
@@ -218,13 +238,15 @@ def deploy(
     region: int = 0,
     lock_period: int = LOCK_PERIOD_SECONDS,
     lease_period: int = LEASE_PERIOD_SECONDS,
+    confirmations: int = 1,
 ) -> tuple[Manifest, list[Receipt]]:
     """Deploys the contracts; the key becomes the first operator of institution 1, the supervisor.
 
     Invoices and Claims name each other and have no setter: Invoices is given the address that
-    Claims will have, and Claims refuses a ledger that names another.
+    Claims will have, and Claims refuses a ledger that names another. `confirmations` is the depth
+    at which a block of this network is final: 1 where blocks are never taken back (QBFT).
     """
-    sender = Sender(rpc, key)
+    sender = Sender(rpc, key, policy=Policy(confirmations=confirmations))
     receipts: list[Receipt] = []
     contracts: dict[str, Deployed] = {}
 
@@ -252,6 +274,7 @@ def deploy(
         lock_period=lock_period,
         lease_period=lease_period,
         contracts=contracts,
+        confirmations=confirmations,
     )
     return manifest, receipts
 

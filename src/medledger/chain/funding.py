@@ -7,10 +7,9 @@ from collections.abc import Mapping
 
 from medledger.chain.contract import Call
 from medledger.chain.rpc import Rpc
-from medledger.chain.sender import Sender
+from medledger.chain.sender import Fees, Sender
+from medledger.chain.sender.signer import TRANSFER_GAS
 from medledger.errors import KeyMissing, TransactionFailed
-
-PLAIN_TRANSFER_GAS = 21_000
 
 
 def fund(rpc: Rpc, gas: Mapping[str, int], funder: Sender | None) -> int:
@@ -22,20 +21,20 @@ def fund(rpc: Rpc, gas: Mapping[str, int], funder: Sender | None) -> int:
     """
     sender = funder or Sender(rpc, b"\x01" * 32)
     fees = sender.fees()
-    price = 2 * fees.get("maxFeePerGas", fees.get("gasPrice", 0))
-    if price == 0:
+    if fees.is_free:
         return 0
+    price = 2 * fees.max_fee
     amounts = {address: units * price for address, units in gas.items()}
     if funder is not None:
         calls = [Call(address, b"", "transfer", wei) for address, wei in amounts.items()]
         for _ in funder.send_many(calls):
             pass
     else:
-        _from_node_account(rpc, amounts)
+        _from_node_account(rpc, amounts, fees)
     return sum(amounts.values())
 
 
-def _from_node_account(rpc: Rpc, amounts: Mapping[str, int]) -> None:
+def _from_node_account(rpc: Rpc, amounts: Mapping[str, int], fees: Fees) -> None:
     accounts = rpc.request("eth_accounts")
     if not accounts:
         raise KeyMissing()
@@ -46,7 +45,9 @@ def _from_node_account(rpc: Rpc, amounts: Mapping[str, int]) -> None:
                 "from": accounts[0],
                 "to": address,
                 "value": hex(wei),
-                "gas": hex(PLAIN_TRANSFER_GAS),
+                "gas": hex(TRANSFER_GAS),
+                # Named because Anvil of before London takes no transaction without a price.
+                **{name: hex(wei_a_gas) for name, wei_a_gas in fees.fields().items()},
             },
         )
         for address, wei in amounts.items()

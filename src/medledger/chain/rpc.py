@@ -1,15 +1,21 @@
-"""JSON-RPC to one node: the only door to the network.
+"""JSON-RPC to one node or several: the only door to the network.
 
-web3's HTTP provider carries the requests, with its own retries off: it sends
-`eth_sendRawTransaction` again by itself after a time-out, and then reports the transaction that
-landed as a failure. Only standard `eth_*` methods are used, so that Anvil, geth, Besu, Ganache and
-FISCO BCOS all serve; blocks are read raw, so the long `extraData` of PoA chains does not matter.
+web3's HTTP provider carries the requests over connections that stay open, with its own retries off:
+it sends `eth_sendRawTransaction` again by itself after a time-out, and then reports the
+transaction that landed as a failure. Only standard `eth_*` methods are used, so that Anvil, geth,
+Besu, Ganache and FISCO BCOS all serve; blocks are read raw, so the long `extraData` of PoA chains
+does not matter.
+
+    Rpc("http://127.0.0.1:8545")
+    Rpc("http://first:8545,http://second:8545")     # the second where the first does not answer
 """
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -17,7 +23,7 @@ import requests
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint
 
-from medledger.errors import RpcError, RpcUnavailable
+from medledger.errors import ChainError, ContractMissing, RpcError, RpcUnavailable, WrongChain
 
 BATCH = 100
 """Requests in one HTTP body. Nodes limit it (geth 1,000, Besu 1,024), and more gains little."""
@@ -33,53 +39,73 @@ _NO_ANSWER = (
     RecursionError,
 )
 
+_LOG = logging.getLogger(__name__)
+
 T = TypeVar("T")
 Block = int | str
 """A block number, or `latest`."""
 
 
 class Rpc:
-    """Requests to one node's address. Every method raises `RpcUnavailable` or `RpcError`."""
+    """Requests to a node, and to the next one where it does not answer.
 
-    def __init__(self, url: str, *, timeout_seconds: float = 30.0) -> None:
-        self.url = url
-        self._provider = HTTPProvider(
-            url,
-            request_kwargs={"timeout": timeout_seconds},
-            exception_retry_configuration=None,
-        )
+    `nodes` is an address, several divided by commas, or a sequence of them. Every method raises
+    `RpcUnavailable` where no node answers, `RpcError`, and, once an identity is required,
+    `WrongChain` or `ContractMissing` where no node has it.
+    """
+
+    def __init__(self, nodes: str | Sequence[str], *, timeout_seconds: float = 30.0) -> None:
+        # A comma may stand in a password: one that divides has an address after it.
+        split = re.split(r",\s*(?=\w+://)", nodes) if isinstance(nodes, str) else nodes
+        self.urls = tuple(split)
+        """The addresses as given. Not for messages: a password may stand in them."""
+        self._timeout_seconds = timeout_seconds
+        self._nodes = [_Node(url, timeout_seconds) for url in self.urls]
+        self._at = 0
+        self._identity: Callable[[Rpc], None] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address of the node in use, without user and password."""
+        return self._nodes[self._at].name
+
+    def require_identity(self, check: Callable[[Rpc], None]) -> None:
+        """Holds the node in use, and from now on every node before its first use and after each
+        failure, against `check`, which raises `WrongChain` or `ContractMissing`.
+
+        Raises what `check` raises where no node passes; nothing is required then.
+        """
+        before, self._identity = self._identity, check
+        for node in self._nodes:
+            node.is_known = False
+        try:
+            self._ask(lambda node: node.name)
+        except ChainError:
+            self._identity = before
+            raise
+
+    def distrust(self) -> bool:
+        """Has the node in use compared again before its next use; False where nothing is known to
+        compare it with."""
+        self._nodes[self._at].is_known = False
+        return self._identity is not None
 
     def request(self, method: str, *params: Any) -> Any:
         """The result of one request."""
-        try:
-            answer = self._provider.make_request(RPCEndpoint(method), list(params))
-        except _NO_ANSWER as error:
-            raise RpcUnavailable(url=self.url, problem=_reason(error)) from error
-        return self._result(answer)
+        return self._ask(lambda node: node.request(method, params))
 
     def batch(self, requests_: Sequence[tuple[str, list[Any]]]) -> list[Any | RpcError]:
         """The results in the order asked; a request that failed has its `RpcError` in its place."""
         results: list[Any | RpcError] = []
         for part in chunked(requests_, BATCH):
-            body = [(RPCEndpoint(method), params) for method, params in part]
-            try:
-                answers = self._provider.make_batch_request(body)
-            except _NO_ANSWER as error:
-                raise RpcUnavailable(url=self.url, problem=_reason(error)) from error
-            if not isinstance(answers, list) or len(answers) != len(part):
-                raise RpcUnavailable(url=self.url, problem="it does not answer batches")
-            for answer in answers:
-                try:
-                    results.append(self._result(answer))
-                except RpcError as error:
-                    results.append(error)
+            results += self._ask(partial(_Node.batch, part=part))
         return results
 
     def chain_id(self) -> int:
-        return self._integer(self.request("eth_chainId"))
+        return self.integer(self.request("eth_chainId"))
 
     def block_number(self) -> int:
-        return self._integer(self.request("eth_blockNumber"))
+        return self.integer(self.request("eth_blockNumber"))
 
     def block(self, block: Block) -> dict[str, Any]:
         """The block's header fields, as the node gives them; raises `RpcUnavailable` for none."""
@@ -95,10 +121,7 @@ class Rpc:
         return found
 
     def code(self, address: str, block: Block = "latest") -> bytes:
-        found = self.request("eth_getCode", address, block_tag(block))
-        if not isinstance(found, str) or not re.fullmatch("0x(?:[0-9a-fA-F]{2})*", found):
-            raise self._not_what_was_asked()
-        return bytes.fromhex(found[2:])
+        return self.octets(self.request("eth_getCode", address, block_tag(block)))
 
     def timestamps(self, blocks: Sequence[int]) -> dict[int, int]:
         """Block number to time, Unix seconds."""
@@ -108,24 +131,97 @@ class Rpc:
         for number, answer in zip(wanted, answers, strict=True):
             if not isinstance(answer, dict):
                 raise RpcUnavailable(url=self.url, problem=f"it has no block {number}")
-            times[number] = self._integer(answer.get("timestamp"))
+            times[number] = self.integer(answer.get("timestamp"))
         return times
 
-    def _integer(self, value: object) -> int:
+    def integer(self, value: object) -> int:
+        """The number in an answer; raises `RpcUnavailable` for anything else."""
         if not isinstance(value, str) or not re.fullmatch("0x[0-9a-fA-F]{1,64}", value):
             raise self._not_what_was_asked()
         return int(value, 16)
 
+    def octets(self, value: object) -> bytes:
+        """The bytes in an answer; raises `RpcUnavailable` for anything else."""
+        if not isinstance(value, str) or not re.fullmatch("0x(?:[0-9a-fA-F]{2})*", value):
+            raise self._not_what_was_asked()
+        return bytes.fromhex(value[2:])
+
+    def _ask(self, question: Callable[[_Node], T]) -> T:
+        """What the first node says that answers and is the right one."""
+        failures: list[ChainError] = []
+        for _ in self._nodes:
+            node = self._nodes[self._at]
+            try:
+                self._require_known(node)
+                return question(node)
+            except (RpcUnavailable, WrongChain, ContractMissing) as error:
+                node.is_known = False
+                failures.append(error)
+                self._at = (self._at + 1) % len(self._nodes)
+                if len(self._nodes) > 1:
+                    _LOG.warning("going on with %s: %s", self.url, error)
+        # While one of them may come back, trying again can help.
+        raise next((error for error in failures if isinstance(error, RpcUnavailable)), failures[0])
+
+    def _require_known(self, node: _Node) -> None:
+        if node.is_known or self._identity is None:
+            return
+        alone = Rpc([node.url], timeout_seconds=self._timeout_seconds)
+        try:
+            self._identity(alone)
+        except RpcError as error:
+            raise RpcUnavailable(url=node.name, problem=error.text) from error
+        node.is_known = True
+
     def _not_what_was_asked(self) -> RpcUnavailable:
         return RpcUnavailable(url=self.url, problem="its answer is not what was asked for")
 
+
+class _Node:
+    """Requests to one node's address."""
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        self.url = url
+        self.name = re.sub("//.*@", "//", url)
+        """The address as messages show it: without user and password."""
+        self.is_known = False
+        """Whether its identity was found right, and it has answered since."""
+        self._provider = HTTPProvider(
+            url,
+            request_kwargs={"timeout": timeout_seconds},
+            exception_retry_configuration=None,
+        )
+
+    def request(self, method: str, params: Sequence[Any]) -> Any:
+        try:
+            answer = self._provider.make_request(RPCEndpoint(method), list(params))
+        except _NO_ANSWER as error:
+            raise RpcUnavailable(url=self.name, problem=_reason(error)) from error
+        return self._result(answer)
+
+    def batch(self, part: Sequence[tuple[str, list[Any]]]) -> list[Any | RpcError]:
+        body = [(RPCEndpoint(method), params) for method, params in part]
+        try:
+            answers = self._provider.make_batch_request(body)
+        except _NO_ANSWER as error:
+            raise RpcUnavailable(url=self.name, problem=_reason(error)) from error
+        if not isinstance(answers, list) or len(answers) != len(part):
+            raise RpcUnavailable(url=self.name, problem="it does not answer batches")
+        return [self._result_or_error(answer) for answer in answers]
+
+    def _result_or_error(self, answer: Any) -> Any | RpcError:
+        try:
+            return self._result(answer)
+        except RpcError as error:
+            return error
+
     def _result(self, answer: Any) -> Any:
         if not isinstance(answer, dict):
-            raise RpcUnavailable(url=self.url, problem="its answer is not JSON-RPC")
+            raise RpcUnavailable(url=self.name, problem="its answer is not JSON-RPC")
         if error := answer.get("error"):
             raise _rpc_error(error)
         if "result" not in answer:
-            raise RpcUnavailable(url=self.url, problem="its answer is not JSON-RPC")
+            raise RpcUnavailable(url=self.name, problem="its answer is not JSON-RPC")
         return answer["result"]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from medledger.cli.command import Command, Family
-from medledger.cli.output import Meter, Output, pairs
+from medledger.cli.output import Meter, Output, Table, pairs
 
 COUNT = click.IntRange(min=1)
 
@@ -29,16 +30,31 @@ def bench() -> None:
         "medledger bench issue --count 100000 --batch-size 5000 --json",
     ],
 )
-@click.option("--count", type=COUNT, default=10_000, show_default=True, help="Bills to issue.")
+@click.option(
+    "--count",
+    "counts",
+    type=COUNT,
+    multiple=True,
+    default=(10_000,),
+    show_default=True,
+    help="Bills to issue; given more than once, one run after the other.",
+)
 @click.option(
     "--batch-size", type=COUNT, default=1_000, show_default=True, help="Bills in one transaction."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 256),
+    help="Processes that seal; by default one for each core, 0 for none.",
 )
 @click.option(
     "--store",
     metavar="URL",
     help="SQLAlchemy address of a database; rows stay there. By default a SQLite file for the run.",
 )
-def issue(count: int, batch_size: int, store: str | None) -> Output:
+def issue(
+    counts: tuple[int, ...], batch_size: int, workers: int | None, store: str | None
+) -> Output:
     """Issue bills end to end, and say how many a second.
 
     The clock runs from the first bill until the last batch is confirmed and the evidence of some
@@ -46,21 +62,45 @@ def issue(count: int, batch_size: int, store: str | None) -> Output:
     """
     from medledger.bench import measure_issue
 
-    with Meter("issue bills", count) as meter:
-        figures = measure_issue(count, batch_size=batch_size, store=store, advance=meter.advance)
-    return Output(
-        asdict(figures),
-        pairs(
-            {
-                "Bills issued a second": f"{figures.bills_per_second:,.0f}",
-                "Bills sealed a second": f"{figures.seal_per_second:,.0f}",
-                "Peak memory": f"{figures.peak_rss_mb:,.0f} MB",
-                "Gas a bill": f"{figures.gas_per_bill:,.1f}",
-                "Batches": f"{figures.batches:,}",
-                "Store": figures.store,
-            }
-        ),
-    )
+    found: list[dict[str, Any]] = []
+    for count in counts:
+        with Meter("issue bills", count) as meter:
+            figures = measure_issue(
+                count,
+                batch_size=batch_size,
+                workers=workers,
+                store=store,
+                advance=meter.advance,
+            )
+        found.append({"bills": count, **asdict(figures)})
+    return Output(found[0] if len(found) == 1 else {"runs": found}, _issue_lines(found))
+
+
+def _issue_lines(found: list[dict[str, Any]]) -> list[str | Table]:
+    if len(found) == 1:
+        (one,) = found
+        return [
+            *pairs(
+                {
+                    "Bills issued a second": f"{one['bills_per_second']:,.0f}",
+                    "Bills sealed a second": f"{one['seal_per_second']:,.0f} in one process",
+                    "Peak memory": f"{one['peak_rss_mb']:,.0f} MB",
+                    "Gas a bill": f"{one['gas_per_bill']:,.1f}",
+                    "Batches": f"{one['batches']:,}",
+                    "Store": one["store"],
+                }
+            )
+        ]
+    rows = [
+        (
+            f"{one['bills']:,}",
+            f"{one['seconds']:,.1f}",
+            f"{one['bills_per_second']:,.0f}",
+            f"{one['peak_rss_mb']:,.0f}",
+        )
+        for one in found
+    ]
+    return [Table(("bills", "seconds", "a second", "peak MB"), rows)]
 
 
 @bench.command(

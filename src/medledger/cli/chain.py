@@ -101,6 +101,13 @@ def chain(context: click.Context, port: int, state: Path | None) -> None:
     help="How long a pharmacy may hold a prescription without dispensing it; by default one day.",
 )
 @click.option(
+    "--confirmations",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    show_default=True,
+    help="Blocks, its own counted, that make a transaction final on this network; 1 on QBFT.",
+)
+@click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
@@ -122,6 +129,7 @@ def deploy(
     region: int,
     lock_period: int | None,
     lease_period: int | None,
+    confirmations: int,
     out: Path,
     again: bool,
 ) -> Output:
@@ -145,6 +153,7 @@ def deploy(
         region=region,
         lock_period=lock_period or deployment.LOCK_PERIOD_SECONDS,
         lease_period=lease_period or deployment.LEASE_PERIOD_SECONDS,
+        confirmations=confirmations,
     )
     path = manifest.save(out)
     contracts = {name: contract.address for name, contract in manifest.contracts.items()}

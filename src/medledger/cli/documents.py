@@ -58,6 +58,8 @@ def evidence(
     hospital. It shows the patient's data in the opened fields.
     """
     names = None if only is None else [name.strip() for name in only.split(",") if name.strip()]
+    if names == []:
+        raise click.BadParameter("names no field", click.get_current_context(), param_hint="--only")
     hospital = session.archive()
     try:
         found = hospital.evidence(number, kind, names)

@@ -18,7 +18,7 @@ import click
 from medledger.cli.output import as_plain, json_line, printable, time_text
 from medledger.core.numbers import BILL_NUMBER_SPAN, format_number
 from medledger.core.states import Kind
-from medledger.errors import EvidenceError, MedledgerError, SetupError
+from medledger.errors import EvidenceError, MedledgerError, Refusal, SetupError
 
 UNEXPECTED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -76,6 +76,9 @@ def error_object(error: MedledgerError) -> dict[str, Any]:
 def people_message(error: MedledgerError) -> str:
     """The message with numbers, times and states as people write them."""
     values = {key: _people_value(key, value) for key, value in error.values.items()}
+    if isinstance(error, Refusal) and isinstance(line := values.get("line"), int):
+        # Contracts count lines from 0.
+        values["line"] = line + 1
     text = type(error).message.format_map(_Known(values))
     # Some texts come with a number already in them.
     text = re.sub(r"\b\d{18}\b", lambda found: format_number(int(found[0])), text)
@@ -149,8 +152,6 @@ def _people_value(key: str, value: object) -> object:
             return format_number(value)
         if key in _TIMES:
             return time_text(value)
-        if key == "line":
-            return value + 1
         if key == "kind":
             return f"{value}: {Kind(value).name}".lower()
     return value

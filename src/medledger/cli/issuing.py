@@ -1,14 +1,12 @@
-"""`issue` and `prescribe`: a hospital's own documents of a FHIR bulk folder, onto the chain.
+"""`issue` and `prescribe`: a hospital's own documents onto the chain.
 
-A hospital is known by its name: the one under which it was accredited must be the one on its
-documents, or nobody could verify them. A second run issues nothing twice; what is refused is told
-with its file, line and field, counted, and holds nothing else up.
+A second run issues nothing twice; what is refused is told with its file, line and field, counted,
+and holds nothing else up. What is refused after it was accepted is set aside: see `outbox`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,41 +15,42 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from medledger.cli.command import Command
-from medledger.cli.options import IN_FILE, IN_FOLDER, OUT_FILE, SEGMENT, storing
+from medledger.cli.failures import people_message
+from medledger.cli.options import IN_FILE, IN_FILE_OR_FOLDER, OUT_FILE, SEGMENT, storing
 from medledger.cli.output import Meter, Output, as_plain, json_line, pairs
-from medledger.cli.session import Session, deadline_after, read_patient_keys
+from medledger.cli.session import Session, read_patient_keys
+from medledger.cli.sources import Folder, FolderChoice, Source, Stream
 from medledger.core.numbers import format_number
 from medledger.errors import BadResource, InputError, MedledgerError
 
 if TYPE_CHECKING:
-    from medledger.core.documents import Document, Invoice, Prescription
-    from medledger.formats.fhir import BulkFolder, Organisation
     from medledger.roles import Hospital, IssueReceipt
     from medledger.roles.ledger_of import DocumentKind
 
 DAY = 24 * 3600
-CHOICES = 8
-"""Hospitals that an error names; a national export has thousands."""
+VALID_DAYS = 3
+SHOWN_PROBLEMS = 1000
+"""That `--json` lists: a stream that is all wrong must not fill the memory."""
+MAX_WORKERS = 64
 
-Rows = Iterator[tuple["Invoice | Prescription", "Organisation"]]
 
-
-def _bulk_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What `issue` and `prescribe` have in common."""
     for option in reversed(
         [
-            click.argument("source", type=IN_FOLDER),
+            click.argument("source", type=IN_FILE_OR_FOLDER),
             click.option(
                 "--patient-keys",
                 type=IN_FILE,
-                required=True,
                 metavar="FILE",
-                help="JSON object of patient id to extended public key (xpub...) or address.",
+                help="For a folder: JSON object of patient id to extended public key (xpub...) or "
+                "address.",
             ),
             click.option(
                 "--hospital",
                 metavar="ID",
-                help="Organization id of this hospital, where its name alone does not tell.",
+                help="For a folder: Organization id of this hospital, where its name alone does "
+                "not tell.",
             ),
             click.option(
                 "--segment",
@@ -66,12 +65,20 @@ def _bulk_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 help="Documents in one transaction.",
             ),
             click.option(
+                "--workers",
+                type=click.IntRange(1, MAX_WORKERS),
+                metavar="N",
+                help="Processes that seal documents; by default as many as suit this machine.",
+            ),
+            click.option(
                 "--receipts",
                 type=OUT_FILE,
                 metavar="FILE",
                 help="Write a JSON line with business key and number for every document.",
             ),
-            click.option("--strict", is_flag=True, help="Exit with 3 if anything was refused."),
+            click.option(
+                "--strict", is_flag=True, help="Exit with 3 if anything was refused or set aside."
+            ),
         ]
     ):
         command = option(command)
@@ -83,23 +90,22 @@ def _bulk_options(command: Callable[..., Any]) -> Callable[..., Any]:
     cls=Command,
     examples=[
         "medledger issue examples/synthea --patient-keys patients/patient-keys.json "
-        "--key hospital.key"
+        "--key hospital.key",
+        "medledger issue bills.ndjson.gz --key hospital.key --workers 2",
+        "medledger issue - --key hospital.key < bills.ndjson",
     ],
 )
-@_bulk_options
+@_options
 @storing
 def issue(session: Session, source: Path, **order: Any) -> Output:
-    """Issue the bills of a FHIR bulk folder, in batches.
+    """Issue bills of a FHIR bulk folder or an NDJSON stream, in batches.
 
-    SOURCE is a folder of NDJSON files (Claim, Patient, Organization, Encounter, ...; .gz too). Only
-    the bills of the hospital that the key acts for are issued, each once: run it again at any time.
+    SOURCE is a folder of FHIR NDJSON files (Claim, Patient, Organization, Encounter, ...; .gz too),
+    which needs --patient-keys; or a file with one bill a line, gzip or not, in the form that the
+    gateway takes; or - for such lines on standard input. Only the bills of the hospital that the
+    key acts for are issued, each once: run it again at any time.
     """
-
-    def bills(folder: BulkFolder, key_of: Callable[[str], str], _hospital: Hospital) -> Rows:
-        for record in folder.bills(key_of):
-            yield record.invoice, record.hospital
-
-    return _issue(session, source, "Invoice", bills, **order)
+    return _issue(session, source, "Invoice", **order)
 
 
 @click.command(
@@ -107,216 +113,210 @@ def issue(session: Session, source: Path, **order: Any) -> Output:
     cls=Command,
     examples=[
         "medledger prescribe examples/synthea --patient-keys patients/patient-keys.json "
-        "--key hospital.key"
+        "--key hospital.key",
+        "medledger prescribe prescriptions.ndjson --key hospital.key",
     ],
 )
-@_bulk_options
+@_options
 @click.option(
     "--valid-days",
     type=click.IntRange(1, 366),
-    default=3,
-    show_default=True,
-    help="For how many days from now a pharmacy may accept the prescriptions.",
+    help="For a folder: for how many days from now a pharmacy may accept the prescriptions; by "
+    f"default {VALID_DAYS}.",
 )
 @storing
-def prescribe(session: Session, source: Path, valid_days: int, **order: Any) -> Output:
-    """Issue the prescriptions of a FHIR bulk folder, in batches.
+def prescribe(session: Session, source: Path, **order: Any) -> Output:
+    """Issue prescriptions of a FHIR bulk folder or an NDJSON stream, in batches.
 
-    SOURCE is a folder of NDJSON files (MedicationRequest, Patient, Encounter, ...; .gz too). Every
-    active order of the hospital that the key acts for becomes one prescription, once.
+    SOURCE is a folder of FHIR NDJSON files (MedicationRequest, Patient, Encounter, ...; .gz too),
+    which needs --patient-keys; or a file with one prescription a line, gzip or not, in the form
+    that the gateway takes; or - for such lines on standard input. Every active order of the
+    hospital that the key acts for becomes one prescription, once.
     """
-
-    def orders(folder: BulkFolder, key_of: Callable[[str], str], hospital: Hospital) -> Rows:
-        until = deadline_after(hospital.ledgers, valid_days * DAY)
-        for record in folder.prescriptions(key_of, valid_until=until):
-            yield record.prescription, record.hospital
-
-    return _issue(session, source, "Prescription", orders, **order)
+    return _issue(session, source, "Prescription", **order)
 
 
 @dataclass(slots=True)
-class _Count:
-    """What became of the resources of a folder."""
+class _Tally:
+    """What became of the documents, told to people as it happens."""
 
+    meter: Meter
     issued: int = 0
     already_issued: int = 0
-    other_hospitals: int = 0
-    not_active: int = 0
+    refused: int = 0
+    set_aside: int = 0
     problems: list[dict[str, Any]] = field(default_factory=list)
     first: int | None = None
     last: int | None = None
 
-    def add(self, number: int, *, fresh: bool) -> None:
-        if not fresh:
+    def add(self, receipt: IssueReceipt) -> None:
+        self.meter.advance()
+        if not receipt.is_new:
             self.already_issued += 1
             return
+        number = receipt.number
         self.issued += 1
         self.first = number if self.first is None else min(self.first, number)
         self.last = number if self.last is None else max(self.last, number)
 
+    def refuse_resource(self, error: BadResource) -> None:
+        self.refused += 1
+        self._tell(str(error), {key: as_plain(value) for key, value in error.values.items()})
+
+    def refuse_document(self, business_key: str, error: InputError) -> None:
+        self.refused += 1
+        self._tell_document(business_key, people_message(error))
+
+    def set_document_aside(self, business_key: str, error: MedledgerError) -> None:
+        self.set_aside += 1
+        self._tell_document(business_key, people_message(error))
+
+    def set_earlier_aside(self, business_key: str) -> None:
+        """Of a document that an earlier run left on its way."""
+        self.set_aside += 1
+        problem = "accepted by an earlier run, and refused now: medledger outbox list says why"
+        self._tell_document(business_key, problem)
+
+    def failure(self, *, strict: bool) -> MedledgerError | None:
+        """What the command fails with, where nothing worse happened."""
+        count = self.refused + self.set_aside
+        if not count or not (strict or self.issued + self.already_issued == 0):
+            return None
+        what = "one resource was" if count == 1 else f"{count} resources were"
+        return InputError(problem=f"{what} refused{' or set aside' if self.set_aside else ''}")
+
+    def _tell_document(self, business_key: str, problem: str) -> None:
+        self._tell(f"{business_key}: {problem}", {"business_key": business_key, "problem": problem})
+
+    def _tell(self, line: str, problem: dict[str, Any]) -> None:
+        self.meter.say(line)
+        if len(self.problems) < SHOWN_PROBLEMS:
+            self.problems.append(problem)
+
 
 def _issue(
     session: Session,
-    source: Path,
+    path: Path,
     kind: DocumentKind,
-    read: Callable[[BulkFolder, Callable[[str], str], Hospital], Rows],
     *,
-    patient_keys: Path,
+    patient_keys: Path | None,
     hospital: str | None,
+    valid_days: int | None = None,
     segment: int | None,
     batch_size: int,
+    workers: int | None,
     receipts: Path | None,
     strict: bool,
 ) -> Output:
-    keys = read_patient_keys(patient_keys)
-    issuer = session.hospital()
-    from medledger.formats.fhir import BulkFolder
-
-    count = _Count()
-    failure: MedledgerError | None = None
+    choice = _folder_choice(path, patient_keys, hospital, valid_days)
     word = "bills" if kind == "Invoice" else "prescriptions"
+    issuer = session.hospital()
     with ExitStack() as stack:
         stack.callback(issuer.close)
-        meter = stack.enter_context(Meter(f"issue {word}"))
-
-        def refuse(text: str, /, **problem: Any) -> None:
-            count.problems.append(problem)
-            meter.say(text)
-
-        def refuse_resource(error: BadResource) -> None:
-            refuse(str(error), **{key: as_plain(value) for key, value in error.values.items()})
-
-        def refuse_document(document: Document, error: InputError) -> None:
-            refuse(
-                f"{document.business_key}: {error}",
-                business_key=document.business_key,
-                problem=str(error),
-            )
-
-        folder = BulkFolder(source, on_reject=refuse_resource)
-        own = _own_hospital(folder, issuer, hospital)
-
-        def own_documents() -> Iterator[Document]:
-            # A patient without key matters only where the bill is this hospital's.
-            for document, organisation in read(folder, lambda id_: keys.get(id_, ""), issuer):
-                if organisation.id != own.id:
-                    count.other_hospitals += 1
-                elif not document.patient_key:
-                    problem = f"its patient has no key in {patient_keys}"
-                    refuse_document(document, InputError(problem=problem))
-                else:
-                    yield document
-
+        tally = _Tally(stack.enter_context(Meter(f"issue {word}")))
+        source: Source
+        if choice is None:
+            source = Stream(path, kind, issuer, tally, stack)
+        else:
+            source = Folder(path, kind, issuer, tally, choice)
         log = stack.enter_context(receipts.open("w", encoding="utf-8")) if receipts else None
-        try:
-            for receipt in issuer.issue_many(
-                own_documents(), segment=segment, batch=batch_size, on_reject=refuse_document
-            ):
-                count.add(receipt.number, fresh=receipt.is_new)
-                meter.advance()
-                if log is not None:
-                    _log(log, receipt, fresh=receipt.is_new)
-        except MedledgerError as error:
-            if not count.issued and not count.problems:
-                raise
-            # Told with the summary: the batches before it are on chain.
-            failure = error
-        count.not_active = folder.inactive_requests
-        store = issuer.store.name
-    nothing = not count.issued and not count.already_issued
-    if failure is None and count.problems and (strict or nothing):
-        failure = InputError(problem=_refused(len(count.problems)))
-    return _summary(count, word, own, store, failure)
+        order = {"segment": segment, "batch": batch_size, "workers": workers}
+        failure = _run(issuer, source, tally, log, **order) or source.broken
+        return _summary(tally, word, source, issuer, failure or tally.failure(strict=strict))
+
+
+def _run(
+    issuer: Hospital, source: Source, tally: _Tally, log: TextIO | None, **order: Any
+) -> MedledgerError | None:
+    """Issues all documents; gives back what stopped it after some of them, and raises it before."""
+    try:
+        for key in issuer.resume():
+            tally.set_earlier_aside(key)
+        for receipt in issuer.issue_many(
+            source,
+            on_reject=tally.set_document_aside,
+            compares=source.is_the_same_again,
+            **order,
+        ):
+            tally.add(receipt)
+            if log is not None:
+                log.write(json_line(receipt_row(receipt)) + "\n")
+    except MedledgerError as error:
+        if not tally.issued and not tally.problems:
+            raise
+        # Told with the summary: the batches before it are on chain.
+        return error
+    return None
+
+
+def _folder_choice(
+    path: Path, patient_keys: Path | None, hospital: str | None, valid_days: int | None
+) -> FolderChoice | None:
+    """What goes with a folder, None for a stream; raises `UsageError` for what does not fit."""
+    if path.is_dir():
+        if patient_keys is None:
+            raise _usage(
+                "a FHIR folder needs --patient-keys FILE; medledger patient enrol makes it"
+            )
+        return FolderChoice(
+            patient_keys,
+            read_patient_keys(patient_keys),
+            hospital,
+            (valid_days or VALID_DAYS) * DAY,
+        )
+    given = {"--patient-keys": patient_keys, "--hospital": hospital, "--valid-days": valid_days}
+    for option, value in given.items():
+        if value is not None:
+            raise _usage(f"{option} is for a FHIR folder; the lines of a stream say it themselves")
+    return None
+
+
+def _usage(message: str) -> click.UsageError:
+    return click.UsageError(message, click.get_current_context())
 
 
 def _summary(
-    count: _Count, word: str, own: Organisation, store: str, failure: MedledgerError | None
+    tally: _Tally, word: str, source: Source, issuer: Hospital, failure: MedledgerError | None
 ) -> Output:
     span = None
-    if count.first is not None and count.last is not None:
-        span = (format_number(count.first), format_number(count.last))
+    if tally.first is not None and tally.last is not None:
+        span = (format_number(tally.first), format_number(tally.last))
     data = {
-        "hospital": own.id,
-        "issued": count.issued,
-        "already_issued": count.already_issued,
-        "refused": len(count.problems),
-        "other_hospitals": count.other_hospitals,
-        "not_active": count.not_active,
+        "institution": issuer.institution,
+        "hospital": source.hospital,
+        "issued": tally.issued,
+        "already_issued": tally.already_issued,
+        "refused": tally.refused,
+        "set_aside": tally.set_aside,
+        "other_hospitals": source.other_hospitals,
+        "not_active": source.not_active,
         "first": span and span[0],
         "last": span and span[1],
-        "store": store,
-        "problems": count.problems,
+        "store": issuer.store.name,
+        "problems": tally.problems,
     }
-    rows: dict[str, object] = {"issued now": count.issued, "issued before": count.already_issued}
-    rows["refused"] = len(count.problems)
-    if count.other_hospitals:
-        rows["of other hospitals"] = count.other_hospitals
-    if count.not_active:
-        rows["not active orders"] = count.not_active
+    rows: dict[str, object] = {"issued now": tally.issued, "issued before": tally.already_issued}
+    rows["refused"] = tally.refused
+    if tally.set_aside:
+        rows["set aside"] = f"{tally.set_aside} (medledger outbox list)"
+    if source.other_hospitals:
+        rows["of other hospitals"] = source.other_hospitals
+    if source.not_active:
+        rows["not active orders"] = source.not_active
     if span:
         rows["numbers"] = f"{span[0]} to {span[1]}"
-    rows["store"] = store
-    text = [f"{own.name}: {word}", *pairs(rows)]
-    if not count.issued and count.already_issued:
+    rows["store"] = issuer.store.name
+    text = [f"{source.name}: {word}", *pairs(rows)]
+    if not tally.issued and tally.already_issued:
         text.append(f"Nothing new: all {word} were issued before.")
     return Output(data, text, failure)
 
 
-def _refused(count: int) -> str:
-    return "one resource was refused" if count == 1 else f"{count} resources were refused"
-
-
-def _log(log: TextIO, receipt: IssueReceipt, *, fresh: bool) -> None:
-    row = {
+def receipt_row(receipt: IssueReceipt) -> dict[str, Any]:
+    """What `--json` and `--receipts` say of an issued document."""
+    return {
         "business_key": receipt.business_key,
         "number": format_number(receipt.number),
         "transaction": receipt.transaction,
-        "issued_now": fresh,
+        "issued_now": receipt.is_new,
     }
-    log.write(json_line(row) + "\n")
-
-
-def _own_hospital(folder: BulkFolder, issuer: Hospital, chosen: str | None) -> Organisation:
-    """The hospital of the folder that the key acts for; raises `InputError` naming the choices."""
-    from medledger.core.hashing import name_hash
-
-    entry = issuer.ledgers.institutions.institution_of(issuer.institution)
-    own = [
-        organisation
-        for organisation in folder.organisations.values()
-        if name_hash(organisation.name) == entry.name_hash
-    ]
-    if chosen is None:
-        if len(own) == 1:
-            return own[0]
-        if own:
-            raise InputError(
-                problem=f"{len(own)} hospitals of the folder have the name of institution "
-                f"{issuer.institution}; choose one with --hospital: {_choices(own)}"
-            )
-        raise InputError(
-            problem=f"institution {issuer.institution} was accredited under another name than any "
-            f"hospital of the folder has; there are: {_choices(_hospitals(folder))}"
-        )
-    if chosen not in folder.organisations:
-        raise InputError(
-            problem=f"the folder has no hospital {chosen!r}, but: {_choices(_hospitals(folder))}"
-        )
-    organisation = folder.organisations[chosen]
-    if organisation not in own:
-        raise InputError(
-            problem=f"{organisation.name!r} is not the name under which institution "
-            f"{issuer.institution} was accredited, so its documents would not verify; use the key "
-            "of that hospital"
-        )
-    return organisation
-
-
-def _hospitals(folder: BulkFolder) -> list[Organisation]:
-    return [found for found in folder.organisations.values() if found.kind in ("prov", "")]
-
-
-def _choices(found: list[Organisation]) -> str:
-    named = [f"{one.id} ({json.dumps(one.name, ensure_ascii=False)})" for one in found[:CHOICES]]
-    more = len(found) - len(named)
-    return ", ".join(named) + (f" and {more} more" if more else "")

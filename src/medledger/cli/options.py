@@ -97,6 +97,7 @@ SERIAL = WholeType("serial", 1, 9_999_999_999)
 AMOUNT_MINOR = WholeType("amount", 1, 2**53 - 1)
 IN_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 IN_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+IN_FILE_OR_FOLDER = click.Path(exists=True, allow_dash=True, path_type=Path)
 OUT_FILE = click.Path(dir_okay=False, path_type=Path)
 
 number_argument = click.argument("number", type=NUMBER)
@@ -123,7 +124,8 @@ rpc_option = click.option(
     default=LOCAL_RPC,
     show_default=True,
     show_envvar=True,
-    help="HTTP address of a node's JSON-RPC.",
+    help="HTTP address of a node's JSON-RPC; of several, separated by commas, the next takes over "
+    "where one fails.",
 )
 
 deployment_option = click.option(

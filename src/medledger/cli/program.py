@@ -35,8 +35,12 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "unpause": ("institutions", "End a pause."),
     },
     "Hospital": {
-        "issue": ("issuing", "Issue the bills of a FHIR bulk folder, in batches."),
-        "prescribe": ("issuing", "Issue the prescriptions of a FHIR bulk folder, in batches."),
+        "issue": ("issuing", "Issue bills of a FHIR bulk folder or an NDJSON stream, in batches."),
+        "prescribe": (
+            "issuing",
+            "Issue prescriptions of a FHIR bulk folder or an NDJSON stream, in batches.",
+        ),
+        "outbox": ("outbox", "See and settle what was set aside or is on its way."),
         "evidence": ("documents", "Write the evidence of an issued document."),
         "hold": ("documents", "Forbid the use of a document."),
         "release": ("documents", "Allow the use of a document that is on hold."),

@@ -13,9 +13,11 @@ b'{"a":"x","b":1}'
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from itertools import accumulate
 from typing import Any, NoReturn, TypeAlias
 
 import orjson
@@ -36,6 +38,9 @@ MAX_VALUE_BYTES = 1024 * 1024
 MAX_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader takes exactly (RFC 8259, section 6)."""
 
+PAIR_END = b"\n"
+"""Ends each pair but the last; canonical JSON has no such byte."""
+
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 
@@ -48,39 +53,93 @@ def canonical(value: Json) -> bytes:
     2**53 - 1 and unpaired surrogates, `NotNormalForm` for text that is not in NFC.
     """
     _check(value, 0)
-    try:
-        text = orjson.dumps(value, option=_OPTIONS)
-    except orjson.JSONEncodeError as error:
-        # All else that it refuses has been refused above.
-        raise UnsealableValue(reason="the text has an unpaired surrogate") from error
-    if len(text) > MAX_VALUE_BYTES:
-        raise UnsealableValue(reason=f"the value is longer than {MAX_VALUE_BYTES} bytes")
+    text = _dumped(value)
+    _check_text(text, len(text), value)
     return text
 
 
-def _check(value: Any, depth: int) -> None:
-    """What orjson would take and RFC 8785 or I-JSON would not. Surrogates it refuses itself."""
-    kind = type(value)
-    if kind is str:
-        if not value.isascii() and not unicodedata.is_normalized("NFC", value):
+def canonical_pairs(fields: Mapping[str, Json]) -> tuple[tuple[str, ...], bytes]:
+    """The names in order, and a line with the canonical bytes of `[name, value]` for each.
+
+    Lines end where canonical JSON has no line end of its own. The same bytes and errors as
+    `canonical` for each pair, in a third of its time: what many values can share is checked once.
+    """
+    # A name stands in its pair as text, not as an object key.
+    parts = [*fields, *fields.values()]
+    _check(parts, 0)
+    names = tuple(sorted(fields))
+    try:
+        pairs = [orjson.dumps([name, fields[name]], option=_OPTIONS) for name in names]
+    except orjson.JSONEncodeError as error:
+        raise UnsealableValue(reason=_why(str(error))) from error
+    longest = max(map(len, pairs), default=0)
+    # Joined at once: orjson's own objects are large until then, and costly to keep.
+    text = PAIR_END.join(pairs)
+    _check_text(text, longest, parts)
+    return names, text
+
+
+def _dumped(value: Json) -> bytes:
+    try:
+        return orjson.dumps(value, option=_OPTIONS)
+    except orjson.JSONEncodeError as error:
+        raise UnsealableValue(reason=_why(str(error))) from error
+
+
+def _why(orjson_says: str) -> str:
+    # All else that it refuses has been refused before.
+    if "range" in orjson_says:
+        return "the integer is beyond 2**53 - 1"
+    if "key" in orjson_says:
+        return "an object key is not ASCII text"
+    return "the text has an unpaired surrogate"
+
+
+def _check_text(text: bytes, longest: int, value: Any) -> None:
+    """Length and normal form of the canonical JSON of a value."""
+    if longest > MAX_VALUE_BYTES:
+        raise UnsealableValue(reason=f"the value is longer than {MAX_VALUE_BYTES} bytes")
+    # Of the whole at once: a quote stands between any two strings, and nothing composes with it.
+    # Not so with the n of an escaped line end, so what fails is looked at string by string.
+    if not text.isascii() and not unicodedata.is_normalized("NFC", text.decode()):
+        _check_normal_form(value)
+
+
+def _check_normal_form(value: Any) -> None:
+    if isinstance(value, str):
+        if not unicodedata.is_normalized("NFC", value):
             raise NotNormalForm(text_length=len(value))
-    elif kind is int:
-        if not -MAX_INTEGER <= value <= MAX_INTEGER:
-            raise UnsealableValue(reason="the integer is beyond 2**53 - 1")
-    elif kind is dict or kind is list or kind is tuple:
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_normal_form(inner)
+
+
+_LEAVES = {str, int, bool, type(None)}
+
+
+def _check(value: Any, depth: int) -> None:
+    """What orjson would take and RFC 8785 would not: floats, keys beyond ASCII, depth."""
+    kind = type(value)
+    if kind is dict or kind is list or kind is tuple:
         if depth >= MAX_DEPTH:
             raise UnsealableValue(reason=f"the value is nested deeper than {MAX_DEPTH}")
         if kind is dict:
-            for key in value:
-                if type(key) is not str or not key.isascii():
-                    raise UnsealableValue(reason="an object key is not ASCII text")
+            _check_keys(value)
             value = value.values()
         for inner in value:
-            # Most values are short ASCII text: a call for each would cost more than the check.
-            if type(inner) is not str or not inner.isascii():
+            if type(inner) not in _LEAVES:
                 _check(inner, depth + 1)
-    elif kind is not bool and value is not None:
+    elif kind not in _LEAVES:
         raise UnsealableValue(reason=f"a {kind.__name__} cannot be sealed")
+
+
+def _check_keys(value: Mapping[Any, Any]) -> None:
+    try:
+        plain = "".join(value).isascii()
+    except TypeError:
+        plain = False
+    if not plain:
+        raise UnsealableValue(reason="an object key is not ASCII text")
 
 
 def parse_strict(text: str | bytes) -> Any:
@@ -97,6 +156,7 @@ def parse_strict(text: str | bytes) -> Any:
             raise MalformedJson(reason=f"not UTF-8 at byte {error.start}") from error
     if text.startswith("\ufeff"):
         raise MalformedJson(reason="starts with a byte-order mark")
+    _check_brackets(text)
     try:
         value = json.loads(
             text,
@@ -113,6 +173,23 @@ def parse_strict(text: str | bytes) -> Any:
         raise MalformedJson(reason="a number has too many digits") from error
     _check_parsed(value, 0, plain=text.isascii() and "\\u" not in text)
     return value
+
+
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
+_FEW_BRACKETS = 1000
+
+
+def _check_brackets(text: str) -> None:
+    """Raises `MalformedJson` for many brackets that nest too deeply.
+
+    Before `json` calls itself for each: where a library has raised the limit of recursion, as some
+    of Ethereum's do, it would overrun the stack and end the process. A few it can bear.
+    """
+    if text.count("[") + text.count("{") > _FEW_BRACKETS:
+        brackets = re.sub(r"[^\[\]{}]+", "", _STRING.sub("", text))
+        if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > MAX_DEPTH:
+            raise MalformedJson(reason=f"nested deeper than {MAX_DEPTH}")
 
 
 def _check_parsed(value: Any, depth: int, *, plain: bool) -> None:

@@ -9,15 +9,14 @@ typed header that a contract can read. It does not know its number until it is i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
 from medledger.core.canonical import Json
-from medledger.core.hashing import Header, InvoiceHeader, PrescriptionHeader
+from medledger.core.hashing import InvoiceHeader, InvoiceTerms, PrescriptionTerms, Terms
 from medledger.core.money import currency_numeric
 from medledger.core.numbers import DocumentNumber, split_number
-from medledger.core.patient_keys import one_time_address
 from medledger.errors import InvalidDocument
 
 MAX_PRESCRIPTION_LINES = 5
@@ -39,11 +38,27 @@ class Document(Protocol):
     def business_key(self) -> str:
         """The issuer's own number of it; unique for each issuer, so that none is issued twice."""
 
-    def fields(self, number: DocumentNumber, check_code: str) -> Fields:
-        """The sealed fields, each name once."""
+    @property
+    def patient_key(self) -> str:
+        """The patient's extended public key (BIP-32), or an address."""
 
-    def header(self, number: DocumentNumber, body: bytes) -> Header:
-        """What the contract may read."""
+    def fields(self) -> Fields:
+        """The sealed fields that do not depend on the number, each name once."""
+
+    def terms(self) -> Terms:
+        """What the contract may read, beside number, patient and body."""
+
+
+def numbered_fields(kind: str, number: DocumentNumber, check_code: str) -> Fields:
+    """The sealed fields that depend on the number."""
+    if kind == "Prescription":
+        return {"hiRxno": f"{number:018d}", "rxTraceCode": check_code}
+    code, serial = split_number(number)
+    return {
+        "EInvoiceCode": f"{code:08d}",
+        "EInvoiceNumber": f"{serial:010d}",
+        "RandomNumber": check_code,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +86,19 @@ class InvoiceLine:
     remark: str = ""
 
     def json(self) -> Fields:
-        line: Fields = {"code": self.code, "name": self.name, "amount": self.amount_minor}
-        line["quantity"] = self.quantity
-        for key in ("unit", "std", "remark"):
-            if getattr(self, key):
-                line[key] = getattr(self, key)
+        line: Fields = {
+            "code": self.code,
+            "name": self.name,
+            "amount": self.amount_minor,
+            "quantity": self.quantity,
+        }
+        # One by one: a loop over their names takes twice as long, and bills have many lines.
+        if self.unit:
+            line["unit"] = self.unit
+        if self.std:
+            line["std"] = self.std
+        if self.remark:
+            line["remark"] = self.remark
         return line
 
 
@@ -146,13 +169,9 @@ class Invoice:
         """The patient-borne part, which complementary payers may reimburse; 0 on a red letter."""
         return 0 if self.related_invoice is not None else self.own_pay_minor
 
-    def fields(self, number: DocumentNumber, check_code: str) -> Fields:
-        code, serial = split_number(number)
+    def fields(self) -> Fields:
         fields: Fields = {
             "EInvoiceName": self.name,
-            "EInvoiceCode": f"{code:08d}",
-            "EInvoiceNumber": f"{serial:010d}",
-            "RandomNumber": check_code,
             "TotalAmount": self.total_minor,
             "IssueDate": f"{self.issued_at:%Y%m%d}",
             "IssueTime": f"{self.issued_at:%H:%M:%S}",
@@ -188,15 +207,8 @@ class Invoice:
             fields["relatedInvoiceNumber"] = f"{related_serial:010d}"
         return fields
 
-    def header(self, number: DocumentNumber, body: bytes) -> InvoiceHeader:
-        return InvoiceHeader(
-            number=number,
-            patient=one_time_address(self.patient_key, self.kind, number),
-            claimable=self.claimable_minor,
-            currency=currency_numeric(self.currency),
-            on_hold=self.on_hold,
-            body=body,
-        )
+    def terms(self) -> InvoiceTerms:
+        return InvoiceTerms(self.claimable_minor, currency_numeric(self.currency), self.on_hold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,14 +230,17 @@ class RedLetter:
     def business_key(self) -> str:
         return f"{self.original_fields['BizCode']}/red-letter"
 
-    def fields(self, number: DocumentNumber, check_code: str) -> Fields:
-        code, serial = split_number(number)
+    @property
+    def patient_key(self) -> str:
+        return self.original.patient
+
+    def fields(self) -> Fields:
         original_code, original_serial = split_number(self.original.number)
-        return {
-            **self.original_fields,
-            "EInvoiceCode": f"{code:08d}",
-            "EInvoiceNumber": f"{serial:010d}",
-            "RandomNumber": check_code,
+        numbered = numbered_fields(self.kind, DocumentNumber(self.original.number), "")
+        repeated = {
+            name: value for name, value in self.original_fields.items() if name not in numbered
+        }
+        return repeated | {
             "IssueDate": f"{self.issued_at:%Y%m%d}",
             "IssueTime": f"{self.issued_at:%H:%M:%S}",
             "BizCode": self.business_key,
@@ -233,8 +248,8 @@ class RedLetter:
             "relatedInvoiceNumber": f"{original_serial:010d}",
         }
 
-    def header(self, number: DocumentNumber, body: bytes) -> InvoiceHeader:
-        return replace(self.original, number=number, claimable=0, on_hold=False, body=body)
+    def terms(self) -> InvoiceTerms:
+        return InvoiceTerms(0, self.original.currency, on_hold=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,10 +301,8 @@ class Prescription:
         )
         _require(0 < self.valid_until < 2**40, "valiEndTime", "is out of range")
 
-    def fields(self, number: DocumentNumber, check_code: str) -> Fields:
+    def fields(self) -> Fields:
         fields: Fields = {
-            "hiRxno": f"{number:018d}",
-            "rxTraceCode": check_code,
             "authoredOn": self.authored_at.isoformat(),
             "valiEndTime": self.valid_until,
             "prescriber": self.prescriber.json(),
@@ -303,15 +316,9 @@ class Prescription:
             fields["reason"] = self.reason
         return fields
 
-    def header(self, number: DocumentNumber, body: bytes) -> PrescriptionHeader:
-        return PrescriptionHeader(
-            number=number,
-            patient=one_time_address(self.patient_key, self.kind, number),
-            valid_until=self.valid_until,
-            quantities=tuple(line.quantity for line in self.lines),
-            on_hold=self.on_hold,
-            body=body,
-        )
+    def terms(self) -> PrescriptionTerms:
+        quantities = tuple(line.quantity for line in self.lines)
+        return PrescriptionTerms(self.valid_until, quantities, self.on_hold)
 
 
 def mask_identity(text: str) -> str:

@@ -8,12 +8,11 @@ that needs no chain and returns the hash that the ledger must hold for the batch
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
 from medledger.core.canonical import parse_strict
@@ -129,16 +128,18 @@ class Evidence:
             header=header,
             disclosure=Disclosure(
                 names=tuple(wire.names),
-                digests=tuple(wire.digests),
+                digests=_all_raw(wire.digests),
                 opened={
-                    name: OpenedField(field.salt, field.value)
+                    name: OpenedField(_raw(field.salt), field.value)
                     for name, field in wire.fields.items()
                 },
             ),
             head=TreeHead(first, wire.head.count, wire.head.segment, wire.head.issued_at),
-            path=tuple(wire.path),
+            path=_all_raw(wire.path),
             anchor=Anchor(
-                wire.anchor.chain_id, checksum_address(wire.anchor.ledger), wire.anchor.transaction
+                wire.anchor.chain_id,
+                checksum_address(_raw(wire.anchor.ledger)),
+                _raw(wire.anchor.transaction),
             ),
         )
 
@@ -191,16 +192,13 @@ def _quantities(lines: Any) -> list[Any]:
     return found if all(type(quantity) is int for quantity in found) else []
 
 
-def _bytes_from_hex(value: object) -> bytes:
+def _hexadecimal(length: int) -> Any:
     # One value, one spelling: `bytes.fromhex` alone would take spaces and capitals.
-    if not isinstance(value, str) or not re.fullmatch("0x(?:[0-9a-f]{2})*", value):
-        raise ValueError("expected 0x and lower-case hexadecimal digits")
-    return bytes.fromhex(value[2:])
+    return StringConstraints(pattern=f"^0x[0-9a-f]{{{2 * length}}}$", strict=True)
 
 
-_Hex = Annotated[bytes, BeforeValidator(_bytes_from_hex)]
-_Hex32 = Annotated[_Hex, Field(min_length=32, max_length=32)]
-_Hex20 = Annotated[_Hex, Field(min_length=20, max_length=20)]
+_Hex32 = Annotated[str, _hexadecimal(32)]
+_Hex20 = Annotated[str, _hexadecimal(20)]
 
 
 def _uint(bits: int) -> Any:
@@ -263,6 +261,14 @@ class _Wire(_Model):
     anchor: _WireAnchor
 
 
+def _raw(value: str) -> bytes:
+    return bytes.fromhex(value[2:])
+
+
+def _all_raw(values: Sequence[str]) -> tuple[bytes, ...]:
+    return tuple([bytes.fromhex(value[2:]) for value in values])
+
+
 def _problem(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ["header"] if error.title.endswith("Header") else []
@@ -274,20 +280,20 @@ def _header(wire: _Wire, number: int) -> Header:
         bill = _WireInvoiceHeader.model_validate(wire.header)
         return InvoiceHeader(
             number=number,
-            patient=checksum_address(bill.patient),
+            patient=checksum_address(_raw(bill.patient)),
             claimable=bill.claimable,
             currency=bill.currency,
             on_hold=bill.on_hold,
-            body=bill.body,
+            body=_raw(bill.body),
         )
     order = _WirePrescriptionHeader.model_validate(wire.header)
     return PrescriptionHeader(
         number=number,
-        patient=checksum_address(order.patient),
+        patient=checksum_address(_raw(order.patient)),
         valid_until=order.valid_until,
         quantities=tuple(order.quantities),
         on_hold=order.on_hold,
-        body=order.body,
+        body=_raw(order.body),
     )
 
 

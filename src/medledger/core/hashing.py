@@ -8,10 +8,9 @@ the first three are known to contracts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-from eth_typing import ChecksumAddress
-from eth_utils.address import to_checksum_address
+from eth_typing import ChecksumAddress, HexAddress, HexStr
 from sha3 import keccak_256
 
 LEAF_PREFIX = b"\x00"
@@ -55,6 +54,7 @@ def address_bytes(address: str) -> bytes:
     return bytes.fromhex(address[2:])
 
 
+_ADDRESS_PADDING = bytes(12)
 _INVOICE_HEADER_TYPEHASH = keccak256(INVOICE_HEADER_TYPE.encode())
 _PRESCRIPTION_HEADER_TYPEHASH = keccak256(PRESCRIPTION_HEADER_TYPE.encode())
 _CLAIM_AUTHORISATION_TYPEHASH = keccak256(CLAIM_AUTHORISATION_TYPE.encode())
@@ -63,6 +63,67 @@ _DELIVERY_CONFIRMATION_TYPEHASH = keccak256(DELIVERY_CONFIRMATION_TYPE.encode())
 _DOMAIN_TYPEHASH = keccak256(DOMAIN_TYPE.encode())
 _DOMAIN_NAME_HASH = keccak256(DOMAIN_NAME.encode())
 _DOMAIN_VERSION_HASH = keccak256(DOMAIN_VERSION.encode())
+
+
+class InvoiceTerms(NamedTuple):
+    """What an invoice header says beside number, patient and body."""
+
+    claimable: int
+    currency: int
+    on_hold: bool
+
+    @property
+    def kind(self) -> str:
+        return "Invoice"
+
+    def struct_hash(self, number: int, patient: bytes, body: bytes) -> bytes:
+        """The EIP-712 hashStruct of the header: 32 bytes. `patient` is 20 bytes."""
+        return keccak256(
+            _INVOICE_HEADER_TYPEHASH
+            + word(number)
+            + _ADDRESS_PADDING
+            + patient
+            + word(self.claimable)
+            + word(self.currency)
+            + word(self.on_hold)
+            + body
+        )
+
+    def header(self, number: int, patient: ChecksumAddress, body: bytes) -> InvoiceHeader:
+        return InvoiceHeader(number, patient, self.claimable, self.currency, self.on_hold, body)
+
+
+class PrescriptionTerms(NamedTuple):
+    """What a prescription header says beside number, patient and body."""
+
+    valid_until: int
+    quantities: tuple[int, ...]
+    on_hold: bool
+
+    @property
+    def kind(self) -> str:
+        return "Prescription"
+
+    def struct_hash(self, number: int, patient: bytes, body: bytes) -> bytes:
+        """The EIP-712 hashStruct of the header: 32 bytes. `patient` is 20 bytes."""
+        return keccak256(
+            _PRESCRIPTION_HEADER_TYPEHASH
+            + word(number)
+            + _ADDRESS_PADDING
+            + patient
+            + word(self.valid_until)
+            + keccak256(b"".join(map(word, self.quantities)))
+            + word(self.on_hold)
+            + body
+        )
+
+    def header(self, number: int, patient: ChecksumAddress, body: bytes) -> PrescriptionHeader:
+        return PrescriptionHeader(
+            number, patient, self.valid_until, self.quantities, self.on_hold, body
+        )
+
+
+Terms = InvoiceTerms | PrescriptionTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +139,13 @@ class InvoiceHeader:
     on_hold: bool
     body: bytes
 
+    @property
+    def terms(self) -> InvoiceTerms:
+        return InvoiceTerms(self.claimable, self.currency, self.on_hold)
+
     def struct_hash(self) -> bytes:
         """The EIP-712 hashStruct: 32 bytes."""
-        return keccak256(
-            _INVOICE_HEADER_TYPEHASH
-            + word(self.number)
-            + bytes(12)
-            + address_bytes(self.patient)
-            + word(self.claimable)
-            + word(self.currency)
-            + word(self.on_hold)
-            + self.body
-        )
+        return self.terms.struct_hash(self.number, address_bytes(self.patient), self.body)
 
     def as_abi(self) -> tuple[int, str, int, int, bool, bytes]:
         """The tuple that the contract's ABI takes."""
@@ -116,18 +172,13 @@ class PrescriptionHeader:
     on_hold: bool
     body: bytes
 
+    @property
+    def terms(self) -> PrescriptionTerms:
+        return PrescriptionTerms(self.valid_until, self.quantities, self.on_hold)
+
     def struct_hash(self) -> bytes:
         """The EIP-712 hashStruct: 32 bytes."""
-        return keccak256(
-            _PRESCRIPTION_HEADER_TYPEHASH
-            + word(self.number)
-            + bytes(12)
-            + address_bytes(self.patient)
-            + word(self.valid_until)
-            + keccak256(b"".join(map(word, self.quantities)))
-            + word(self.on_hold)
-            + self.body
-        )
+        return self.terms.struct_hash(self.number, address_bytes(self.patient), self.body)
 
     def as_abi(self) -> tuple[int, str, int, tuple[int, ...], bool, bytes]:
         """The tuple that the contract's ABI takes."""
@@ -269,4 +320,11 @@ def name_hash(name: str) -> bytes:
 
 def checksum_address(raw: bytes) -> ChecksumAddress:
     """The EIP-55 text of 20 bytes."""
-    return to_checksum_address(raw)
+    digits = raw.hex()
+    nibbles = keccak256(digits.encode()).hex()
+    # A digit of the hash of 8 or more makes the letter in its place a capital.
+    spelt = [
+        digit.upper() if nibble > "7" else digit
+        for digit, nibble in zip(digits, nibbles, strict=False)
+    ]
+    return ChecksumAddress(HexAddress(HexStr("0x" + "".join(spelt))))

@@ -12,7 +12,9 @@ True
 
 from __future__ import annotations
 
+import hmac
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 
 from bip32 import BIP32
@@ -73,36 +75,73 @@ class PatientKey:
 
 
 def one_time_address(patient_key: str, kind: str, number: int) -> ChecksumAddress:
-    """The address that stands for the patient in the header of one document.
+    """The address that stands for the patient in the header of one document, in EIP-55 form.
 
-    `patient_key` is an extended public key, or the address itself (0x and 40 hex digits), which
-    is returned in EIP-55 form. Raises `BadPatientKey`.
+    `patient_key` is an extended public key, or the address itself (0x and 40 hex digits). Raises
+    `BadPatientKey`.
     """
-    if re.fullmatch("0x[0-9a-fA-F]{40}", patient_key):
-        address = checksum_address(bytes.fromhex(patient_key[2:]))
-        digits = patient_key[2:]
-        if digits not in (address[2:], digits.lower(), digits.upper()):
-            raise BadPatientKey(problem="is an address with a wrong EIP-55 checksum")
-        if not int(patient_key, 16):
-            raise BadPatientKey(problem="is the zero address")
-        return address
-    path = _path(kind, number)
-    chaincode, point = _branch(patient_key, *path[:-1])
-    leaf = BIP32(chaincode, pubkey=point, depth=2, index=path[-2], fingerprint=bytes(4))
-    return _address(PublicKey(leaf.get_pubkey_from_path([path[-1]])))
+    return checksum_address(one_time_address_bytes(patient_key, kind, number))
+
+
+def one_time_address_bytes(patient_key: str, kind: str, number: int) -> bytes:
+    """The 20 bytes of `one_time_address`."""
+    high, low = divmod(number, 2**31)
+    branch = _branch(patient_key, kind, high)
+    if isinstance(branch, bytes):
+        return branch
+    # BIP-32's CKDpub, on one point that is kept parsed.
+    tweak = hmac.digest(branch.chain_code, branch.compressed + low.to_bytes(4, "big"), "sha512")
+    try:
+        point = branch.point.add(tweak[:32])
+    except ValueError as error:
+        # Of 2**127 tweaks, one is none: BIP-32 leaves that number out.
+        raise BadPatientKey(problem="has no child for this number") from error
+    return keccak256(point.format(compressed=False)[1:])[12:]
 
 
 @lru_cache(maxsize=65536)
-def _branch(patient_key: str, kind: int, high: int) -> tuple[bytes, bytes]:
-    """(chain code, public key): shared by all documents of one patient, kind and number range."""
+def require_patient_key(patient_key: str) -> None:
+    """Raises `BadPatientKey` unless documents can be issued to this key."""
+    _key(patient_key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """All documents of one patient and kind whose numbers share their upper bits."""
+
+    chain_code: bytes
+    compressed: bytes
+    point: PublicKey
+
+
+@lru_cache(maxsize=65536)
+def _branch(patient_key: str, kind: str, high: int) -> _Branch | bytes:
+    """The branch of an extended public key, or the 20 bytes of an address."""
+    node = _key(patient_key)
+    if isinstance(node, bytes):
+        return node
+    chain_code, point = node.get_extended_pubkey_from_path([_BRANCHES[kind], high])
+    return _Branch(bytes(chain_code), bytes(point), PublicKey(bytes(point)))
+
+
+def _key(patient_key: str) -> BIP32 | bytes:
+    if re.fullmatch("0x[0-9a-fA-F]{40}", patient_key):
+        return _address_given(patient_key)
     try:
-        node = BIP32.from_xpub(patient_key)
+        return BIP32.from_xpub(patient_key)
     except Exception as error:
         raise BadPatientKey(
             problem="is neither an extended public key (xpub...) nor an address"
         ) from error
-    chaincode, point = node.get_extended_pubkey_from_path([kind, high])
-    return bytes(chaincode), bytes(point)
+
+
+def _address_given(text: str) -> bytes:
+    raw, digits = bytes.fromhex(text[2:]), text[2:]
+    if digits not in (checksum_address(raw)[2:], digits.lower(), digits.upper()):
+        raise BadPatientKey(problem="is an address with a wrong EIP-55 checksum")
+    if not any(raw):
+        raise BadPatientKey(problem="is the zero address")
+    return raw
 
 
 def _path(kind: str, number: int) -> list[int]:

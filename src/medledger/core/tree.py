@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sha3 import keccak_256
+
 from medledger.core.hashing import NODE_PREFIX, keccak256
 from medledger.errors import PathMismatch
 
@@ -30,7 +32,10 @@ class Tree:
         self._levels = [list(leaves)]
         while len(level := self._levels[-1]) > 1:
             paired = len(level) - 1
-            above = [keccak256(NODE_PREFIX + level[i] + level[i + 1]) for i in range(0, paired, 2)]
+            above = [
+                keccak_256(NODE_PREFIX + level[i] + level[i + 1]).digest()
+                for i in range(0, paired, 2)
+            ]
             if len(level) % 2:
                 # RFC 9162's split leaves the right edge unpaired: it moves up unchanged.
                 above.append(level[-1])
@@ -46,6 +51,10 @@ class Tree:
 
     def leaf(self, index: int) -> bytes:
         return self._levels[0][index]
+
+    def level(self, height: int) -> list[bytes]:
+        """The nodes of one level, 0 the leaves; above the root, the root alone."""
+        return self._levels[min(height, len(self._levels) - 1)]
 
     def path(self, index: int) -> tuple[bytes, ...]:
         """The inclusion path of a leaf, lowest sibling first."""

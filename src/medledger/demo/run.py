@@ -132,8 +132,8 @@ def run_demo(
     demo = _Demo(BulkFolder(data), out, funder, progress or _silent)
     with _chain(rpc_url, len(demo.bills)) as url:
         at_interval = rpc_url is None and len(demo.bills) >= BULK_FROM
+        demo.result.rpc_url = url
         result = demo.run(Rpc(url), OWN_CHAIN_IN_FLIGHT if at_interval else IN_FLIGHT)
-        result.rpc_url = url
     result.seconds = round(time.monotonic() - started, 1)
     return result
 
@@ -398,7 +398,7 @@ class _Demo:
     def _audit(self) -> None:
         """A connection of its own, the manifest's file, and nothing of the hospital's."""
         self.progress("audit", 0, 1)
-        auditor = Auditor.connect(self.rpc.url, deployment=self.result.deployment)
+        auditor = Auditor.connect(self.result.rpc_url, deployment=self.result.deployment)
         audit = auditor.audit()
         self.result.events = audit.events
         self.result.mismatches = audit.mismatches + list(
@@ -410,7 +410,7 @@ class _Demo:
         """Some files as patients keep them, each verified by the auditor as it was written."""
         folder = self.out / "evidence"
         folder.mkdir(parents=True, exist_ok=True)
-        auditor = Auditor.connect(self.rpc.url, deployment=self.result.deployment)
+        auditor = Auditor.connect(self.result.rpc_url, deployment=self.result.deployment)
         orders: list[tuple[DocumentKind, int, Evidence]] = [
             ("Prescription", receipt.number, receipt.evidence())
             for receipt in delivered[: EVIDENCE_FILES // 4]

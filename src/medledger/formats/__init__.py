@@ -1,1 +1,1 @@
-"""Documents in and out: the formats of other systems, one package each."""
+"""Documents in and out: medledger's own JSON, and the formats of other systems."""

@@ -13,7 +13,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ValidationError
 
 from medledger.core.canonical import parse_strict
+from medledger.core.documents import Invoice, Prescription
 from medledger.errors import InvalidDocument
+from medledger.formats.faults import first_fault
+from medledger.formats.json import Kind, document_of
 
 MAX_BODY_BYTES = 1_000_000
 """A bill of 1,000 lines takes about a fifth of it."""
@@ -75,17 +78,29 @@ def strict_body(model: type[M]) -> Callable[[Request], Coroutine[Any, Any, M]]:
     """
 
     async def read(request: Request) -> M:
-        found = parse_strict(await limited_body(request))
-        if not isinstance(found, dict):
-            raise InvalidDocument(field="body", problem="is not a JSON object")
         try:
-            return model.model_validate(found)
+            return model.model_validate(await _strict_json(request))
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InvalidDocument(field=where, problem=f"is refused: {first['msg']}") from None
+            field, problem = first_fault(error)
+            raise InvalidDocument(field=field or "body", problem=problem) from None
 
     return read
+
+
+def strict_document(
+    kind: Kind,
+) -> Callable[[Request], Coroutine[Any, Any, Invoice | Prescription]]:
+    """A dependency that reads a bill or prescription, as `strict_body` reads a model."""
+
+    async def read(request: Request) -> Invoice | Prescription:
+        return document_of(await _strict_json(request), kind)
+
+    return read
+
+
+async def _strict_json(request: Request) -> object:
+    found: object = parse_strict(await limited_body(request))
+    return found
 
 
 def _too_large() -> HTTPException:

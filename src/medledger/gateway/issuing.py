@@ -11,27 +11,24 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TypeVar
 
-from medledger.core.canonical import canonical
 from medledger.core.documents import Document
-from medledger.core.numbers import DocumentNumber
-from medledger.core.sealing import check_code
+from medledger.core.sealing import draft_of
 from medledger.errors import (
-    DuplicateBusinessKey,
-    InputError,
     MedledgerError,
-    NonceTaken,
     SegmentExhausted,
 )
 from medledger.roles import Hospital, IssueReceipt
 from medledger.roles.hospital import BATCH
-from medledger.roles.ledger_of import ledger_of
-from medledger.store import DocumentRow
+
+PATIENCE_SECONDS = 20.0
+"""How long a request waits for a chain on which nothing moves. What it has stored is issued later:
+the same request again finds it."""
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -49,6 +46,8 @@ class IssuingDesk:
 
     def __init__(self, hospital: Hospital) -> None:
         self.hospital = hospital
+        sender = hospital.sender
+        sender.policy = replace(sender.policy, patience_seconds=PATIENCE_SECONDS)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="issuing")
         self._waiting: deque[_Submission] = deque()
         self._lock = Lock()
@@ -60,9 +59,12 @@ class IssuingDesk:
     def issue(self, document: Document, segment: int | None = None) -> Future[IssueReceipt]:
         """The receipt, once the document is on chain.
 
-        Fails with `DuplicateBusinessKey` where the business key has been used for a document of
-        other content, and as `Hospital.issue_many` does.
+        Raises the `InputError` of a document that cannot be sealed. Fails with
+        `DuplicateBusinessKey` where the business key has been used for a document of other
+        content, and as `Hospital.issue_many` does.
         """
+        # Told at once, and not set aside: whoever asks can correct it.
+        draft_of(document)
         submission = _Submission(document, segment)
         with self._lock:
             self._waiting.append(submission)
@@ -71,7 +73,7 @@ class IssuingDesk:
 
     def act(self, action: Callable[[Hospital], T]) -> Future[T]:
         """What an action of the hospital returns; it runs when its turn comes."""
-        return self._thread.submit(self._retried, lambda: action(self.hospital))
+        return self._thread.submit(action, self.hospital)
 
     def close(self) -> None:
         """Waits for what is under way; what still waits is given up, and was never accepted."""
@@ -81,23 +83,10 @@ class IssuingDesk:
 
     def _resume(self) -> None:
         try:
-            self._finish_batches(waiting=())
+            for key in self.hospital.resume():
+                _log.error("business key %s was not issued: see the outbox", key)
         except MedledgerError as error:
             _log.error("unfinished batches stay unfinished: %s", error)
-
-    def _finish_batches(self, waiting: Collection[str]) -> None:
-        for key in self.hospital.resume():
-            if key not in waiting:
-                _log.error("business key %s was never issued: submit it again", key)
-
-    @staticmethod
-    def _retried(act: Callable[[], T]) -> T:
-        try:
-            return act()
-        except NonceTaken:
-            # Somebody else uses the key too. What was signed can never be mined, so it is safe to
-            # sign it anew, with the nonce that the node says.
-            return act()
 
     def _issue_waiting(self) -> None:
         """Every submission schedules one call; the first call takes all that wait together."""
@@ -124,7 +113,7 @@ class IssuingDesk:
     def _settle(self, group: list[_Submission]) -> None:
         """Gives each submission its receipt or its error."""
         try:
-            outcomes = self._retried(lambda: self._issue(group))
+            outcomes = self._issue(group)
         except SegmentExhausted as error:
             if len(group) > 1:
                 # The last numbers are for those that came first.
@@ -143,39 +132,10 @@ class IssuingDesk:
                     item.done.set_exception(outcome)
 
     def _issue(self, group: list[_Submission]) -> list[IssueReceipt | MedledgerError]:
-        kind = group[0].document.kind
-        ledger = ledger_of(self.hospital.ledgers, kind).address
-        documents = {item.document.business_key: item.document for item in group}
-        self._finish_batches(waiting=documents)
-        rejected: dict[str, InputError] = {}
-
-        def reject(document: Document, error: InputError) -> None:
-            rejected[document.business_key] = error
-
+        documents = [item.document for item in group]
+        outcomes: dict[str, IssueReceipt | MedledgerError] = {}
         issued = self.hospital.issue_many(
-            documents.values(), segment=group[0].segment, on_reject=reject
+            documents, segment=group[0].segment, on_reject=outcomes.__setitem__
         )
-        receipts = {receipt.business_key: receipt for receipt in issued}
-        outcomes: list[IssueReceipt | MedledgerError] = []
-        for key, document in documents.items():
-            receipt = receipts.get(key)
-            if receipt is None:
-                outcomes.append(rejected[key])
-            elif receipt.is_new or self._is_stored(document, receipt, ledger):
-                outcomes.append(receipt)
-            else:
-                outcomes.append(DuplicateBusinessKey(key=key, number=receipt.number))
-        return outcomes
-
-    def _is_stored(self, document: Document, receipt: IssueReceipt, ledger: str) -> bool:
-        return has_content_of(document, self.hospital.store.document(ledger, receipt.number))
-
-
-def has_content_of(document: Document, row: DocumentRow) -> bool:
-    """Whether a document would be sealed to what is stored: every field, and the header."""
-    header = row.sealed.header
-    number = DocumentNumber(header.number)
-    fields = document.fields(number, check_code(row.sealed.secret))
-    return canonical(fields) == canonical(row.sealed.fields) and (
-        document.header(number, header.body) == header
-    )
+        outcomes.update((receipt.business_key, receipt) for receipt in issued)
+        return [outcomes[document.business_key] for document in documents]

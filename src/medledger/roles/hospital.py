@@ -4,57 +4,62 @@
     receipt = hospital.issue(invoice)
     receipt.evidence().to_json()      # what the patient keeps
 
-A batch goes: number, seal, store with its signed transaction, send, confirm. Only the last two
-touch the chain, and `resume` finishes them after a stop, so nothing is issued twice.
+Documents go through `roles.issuing`: number, seal, store with the signed transaction, send,
+confirm. Only the last two touch the chain, and `resume` finishes them after a stop, so nothing is
+issued twice. What cannot be issued is set aside, with its reason, in the `outbox`.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
-from itertools import islice
+from functools import cached_property
+from typing import Any
 
 from medledger.chain import abi
-from medledger.chain.bindings import BatchIssued, DocumentLedger, SegmentAllotted, SegmentEntry
+from medledger.chain.bindings import BatchIssued, DocumentLedger, SegmentEntry
 from medledger.chain.contract import Call
 from medledger.chain.deployment import Ledgers
-from medledger.chain.events import fetch_events
-from medledger.chain.sender import Receipt
+from medledger.chain.events import Logged, fetch_events
+from medledger.chain.sender import Outcome, Policy, Receipt, Sender, error_of
+from medledger.core.batch import block_range, draft_from_bytes, draft_to_bytes, path_of
 from medledger.core.documents import Document, Invoice, Prescription, RedLetter
 from medledger.core.evidence import Anchor, Evidence, evidence_of
 from medledger.core.hashing import InvoiceHeader, TreeHead
 from medledger.core.numbers import DocumentNumber
-from medledger.core.sealing import SECRET_BYTES, seal
+from medledger.core.sealing import Draft
 from medledger.core.states import Standing
-from medledger.core.tree import Tree
+from medledger.core.transactions import Stage, Transaction
 from medledger.errors import (
-    InputError,
-    InvalidDocument,
     InvoiceInUse,
     InvoiceIsRedLetter,
     InvoiceIsReversed,
+    KeyMissing,
     MedledgerError,
-    NonceTaken,
-    NoSegment,
     NotFound,
     NotIssued,
-    Refusal,
+    NumberSkipped,
     RpcUnavailable,
-    SegmentExhausted,
-    SegmentUnknown,
-    TransactionReverted,
+    TransactionFailed,
 )
-from medledger.roles.ledger_of import DocumentKind, ledger_of
+from medledger.roles.issuing import (
+    Lost,
+    Pipeline,
+    Placed,
+    Reject,
+    draft_of_stored,
+    sealed_of_stored,
+)
+from medledger.roles.ledger_of import DocumentKind, kind_of_ledger, ledger_of
+from medledger.roles.outbox import Outbox
 from medledger.roles.role import Role
-from medledger.store import BatchRow, DocumentRow, DocumentStore
+from medledger.roles.segments import fetch_segments
+from medledger.store import BatchRow, DocumentStore, StoredDocument
 
 BATCH = 1000
 """Documents in one transaction: the gas a document is then under 90, and a path has 10 hashes."""
-
-Reject = Callable[[Document, InputError], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,15 @@ class IssueReceipt:
         return self.hospital.evidence(self.number, self.kind, only)
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A document that is durable, under its number for good, in a batch that is signed."""
+
+    number: DocumentNumber
+    business_key: str
+    is_new: bool
+
+
 class Hospital(Role):
     """An issuer of bills and prescriptions. `store` is SQLAlchemy's address of its own database."""
 
@@ -83,8 +97,22 @@ class Hospital(Role):
     ) -> None:
         super().__init__(ledgers, operator)
         self.store = DocumentStore(store)
-        self._tree = lru_cache(maxsize=8)(self._build_tree)
         self._segments: dict[str, dict[int, SegmentEntry]] = {}
+        self._ended: dict[int, Outcome] = {}
+        """Ends of batches that were seen before they were asked for: no need to ask again."""
+
+    @cached_property
+    def sender(self) -> Sender:
+        """The sender of this role's key, with the store as its journal; raises `KeyMissing`."""
+        if self._operator is None:
+            raise KeyMissing()
+        return Sender(
+            self.ledgers.rpc,
+            self._operator,
+            chain_id=self.ledgers.chain_id,
+            journal=self.store.journal,
+            policy=Policy(confirmations=self.ledgers.manifest.confirmations),
+        )
 
     def close(self) -> None:
         """Closes the store."""
@@ -104,39 +132,106 @@ class Hospital(Role):
         *,
         segment: int | None = None,
         batch: int = BATCH,
+        workers: int | None = None,
         on_reject: Reject | None = None,
+        compares: bool = True,
     ) -> Iterator[IssueReceipt]:
         """Issues documents of one kind in batches, in the order given; memory stays flat.
 
-        A business key that was issued before gives its first receipt again. A document that cannot
-        be sealed is given to `on_reject` with its error, or raises it without one, and blocks none
-        of the others. `segment` is by default the first of this hospital with room enough. Raises
-        `SegmentUnknown`, `SegmentExhausted` and what the contract refuses.
+        A business key that was issued before gives its first receipt again; with other contents
+        under it, unless `compares` is false, that is a `DuplicateBusinessKey`. `on_reject` is told
+        what cannot be issued, by business key and error, and none of the others waits for it; it is
+        set aside (`outbox`). Without `on_reject` the error is raised. `segment` is by default the
+        first of this hospital with room enough. `workers` processes seal where the stream is longer
+        than one batch, by default one for each core. Raises `NoSegment`, `SegmentUnknown`,
+        `SegmentExhausted`, `RpcUnavailable` and what the contract refuses.
         """
         self.resume()
-        rest = iter(documents)
-        while chunk := list(islice(rest, batch)):
-            yield from self._issue_batch(chunk, segment, on_reject)
+        yield from self._issue_all(
+            documents,
+            segment=segment,
+            batch=batch,
+            workers=workers,
+            on_reject=on_reject,
+            compares=compares,
+        )
+
+    def accept_many(
+        self,
+        documents: Iterable[Document],
+        *,
+        segment: int | None = None,
+        batch: int = BATCH,
+        workers: int | None = None,
+        on_reject: Reject | None = None,
+        compares: bool = True,
+    ) -> Iterator[Accepted]:
+        """Stores documents, numbered, sealed and signed, without waiting for a chain.
+
+        `resume`, or the next `issue_many`, sends them. A node must have told the hospital's
+        segments once; then this goes on while none answers. Otherwise as `issue_many`.
+        """
+        pipeline = Pipeline(
+            self,
+            segment=segment,
+            batch=batch,
+            workers=workers,
+            on_reject=on_reject,
+            compares=compares,
+            waits=False,
+        )
+        for placed in pipeline.run(documents):
+            yield Accepted(DocumentNumber(placed.number), placed.business_key, placed.is_new)
 
     def resume(self) -> list[str]:
-        """Finishes batches that were stored and perhaps sent before a stop.
+        """Finishes batches that were stored and perhaps sent before a stop, also those of a key
+        that was taken from its operator since; those of other operators are left to them.
 
-        Returns the business keys of batches that can never be on chain, because their numbers or
-        their nonce were taken by somebody else: submit those documents again.
+        Returns the business keys of those that can never be on chain, whose documents are set
+        aside now: see `outbox`. Raises `RpcUnavailable`, or `TransactionFailed` for one that waits
+        for something.
         """
         lost: list[str] = []
-        for contract in (self.ledgers.invoices, self.ledgers.prescriptions):
-            for row in self.store.unconfirmed(contract.address):
-                call = contract.issue(row.segment, row.first, row.count, row.root)
-                try:
-                    self.sender.broadcast([self.sender.restored(call, row.raw)])
-                    self._confirm(call, row)
-                except (Refusal, TransactionReverted):
-                    lost += self.store.remove_batch(row.ledger, row.first)
-                except NonceTaken:
-                    if not self._found_on_chain(contract, row):
-                        lost += self.store.remove_batch(row.ledger, row.first)
+        # Whether what was final still is.
+        self.advance()
+        for row in self.store.unissued():
+            if self._is_left_to_another(row):
+                continue
+            try:
+                self.finish(row)
+            except Lost as error:
+                lost += error.keys
         return lost
+
+    def outbox(self) -> Outbox:
+        """What was set aside, and which transactions are on their way."""
+        return Outbox(self.store, self.ledgers)
+
+    def retry(
+        self,
+        keys: Collection[str] | None = None,
+        *,
+        kind: DocumentKind | None = None,
+        segment: int | None = None,
+        on_reject: Reject | None = None,
+    ) -> Iterator[IssueReceipt]:
+        """Issues documents that were set aside: those of the business keys, or all that can be.
+
+        Raises `NotFound` for a key that is not there, or that was set aside before it could be
+        read: give that document again, corrected.
+        """
+        self.resume()
+        for drafts in self.outbox().drafts(keys, kind):
+            yield from self._issue_all(
+                map(draft_from_bytes, drafts),
+                segment=segment,
+                batch=BATCH,
+                on_reject=on_reject,
+            )
+
+    def drop(self, keys: Collection[str], *, kind: DocumentKind | None = None) -> int:
+        """Forgets documents that were set aside; how many. Raises `NotFound` for an unknown key."""
+        return self.outbox().drop(keys, kind)
 
     def hold(self, number: int, kind: DocumentKind = "Invoice") -> Receipt:
         """Forbids the use of a document; raises `DocumentIsHeld`."""
@@ -158,13 +253,14 @@ class Hospital(Role):
         """
         ledger = self.ledgers.invoices.address
         now = datetime.fromtimestamp(self.now(), UTC)
-        originals = (self.store.document(ledger, number).sealed for number in numbers)
+        originals = [sealed_of_stored(self.store.document(ledger, number)) for number in numbers]
         letters = [
             RedLetter(sealed.header, sealed.fields, now)
             for sealed in originals
             if isinstance(sealed.header, InvoiceHeader)
         ]
-        return list(self.issue_many(letters, segment=segment))
+        # A letter that was issued before has another date.
+        return list(self.issue_many(letters, segment=segment, compares=False))
 
     def reverse(self, number: int, red_letter: int | None, reason: int) -> Receipt:
         """Reverses a bill; `reason` is a code, 0 to 65535.
@@ -198,166 +294,246 @@ class Hospital(Role):
         ledger = ledger_of(self.ledgers, kind).address
         document = self.store.document(ledger, number)
         row = self.store.batch_of(ledger, number)
-        if row.issued_at is None:
+        if row.transaction is None:
             raise NotIssued(number=number)
-        tree = self._tree(ledger, row.first, row.root)
+        index = number - row.first
+        block = self.store.leaf_range(ledger, row.first, *block_range(index, row.count))
         return evidence_of(
-            document.sealed,
+            sealed_of_stored(document),
             row.head(),
-            tree.path(number - row.first),
+            path_of(index, row.count, block, self.store.nodes(ledger, row.first)),
             Anchor(self.ledgers.chain_id, ledger, row.transaction),
             None if only is None else list(only),
         )
 
     def segments(self, kind: DocumentKind) -> dict[int, SegmentEntry]:
         """The segments allotted to this hospital, by id, as they are on chain now."""
-        ledger = ledger_of(self.ledgers, kind)
-        topics = [abi.event_topic("SegmentAllotted"), None, f"0x{self.institution:064x}"]
-        first, last = self.ledgers.manifest.block, self.ledgers.rpc.block_number()
-        logs = fetch_events(self.ledgers.rpc, [ledger.address], first, last, topics=topics)
-        ids = [item.event.segment for item in logs if isinstance(item.event, SegmentAllotted)]
-        found = {segment: ledger.segment_of(segment) for segment in ids}
+        found = fetch_segments(self, kind)
         self._segments[kind] = found
         return found
+
+    # What the pipeline asks
+
+    def has_asked_for_segments(self, kind: DocumentKind) -> bool:
+        """Whether the store knows all segments of a kind that were allotted when this began."""
+        return kind in self._segments
+
+    def advance(self) -> None:
+        """One pass of the sender; a node that does not answer now is asked again later."""
+        try:
+            outcomes = self.sender.advance()
+        except RpcUnavailable:
+            return
+        for outcome in outcomes:
+            if outcome.transaction.intent.name.endswith(".issue"):
+                self._ended[outcome.transaction.id] = outcome
+
+    def wait_for(self, row: BatchRow) -> BatchRow:
+        """Until the transaction of a batch has ended; raises as `Sender.settle`.
+
+        The batch as it is stored then: another signer's may have become this one's.
+        """
+        row = self._as_stored(row) or row
+        if self._is_left_to_another(row):
+            self.sender.wait_until(lambda: self._has_ended(row), lambda: self._left_behind(row))
+            return row
+        found = self.store.journal.transaction(row.transaction_id)
+        if found.stage in (Stage.SIGNED, Stage.MINED) and found.signer != self.address:
+            row = self._taken_over(row, found)
+        self._ended.update(self.sender.settle([row.transaction_id]))
+        return row
+
+    def _has_ended(self, row: BatchRow) -> bool:
+        """Whether another operator's batch needs nothing more from that operator."""
+        if (now := self._as_stored(row)) is None:
+            return True
+        found = self.store.journal.transaction(now.transaction_id)
+        if found.stage is Stage.FAILED:
+            # What came too early, its operator sends again.
+            return not isinstance(error_of(found), NumberSkipped)
+        return found.stage is Stage.FINAL
+
+    def _left_behind(self, row: BatchRow) -> TransactionFailed:
+        found = self.store.journal.transaction(row.transaction_id)
+        return TransactionFailed(
+            transaction="0x" + found.attempts[-1].hash.hex(),
+            problem=f"its operator {found.signer} does not go on with it: let that one resume, or "
+            "take its key away",
+        )
+
+    def outcome_of(self, row: BatchRow) -> BatchRow | None:
+        """The batch once it is issued, None while it is on its way.
+
+        Raises `Lost` where it can never be; its documents are set aside then.
+        """
+        found = self.store.journal.transaction(row.transaction_id)
+        if found.stage not in (Stage.FINAL, Stage.FAILED):
+            return None
+        outcome = self._ended.pop(found.id, None)
+        # Its block may have gone away since it was seen, and it may be in another one.
+        if outcome is None or outcome.transaction.block_hash != found.block_hash:
+            outcome = self.sender.settle([found.id])[found.id]
+        if outcome.receipt is None:
+            return self._refused(row, outcome.error or NotIssued(number=row.first))
+        receipt = outcome.receipt
+        return self._issued(row, receipt.timestamp, receipt.block, receipt.hash)
+
+    def finish(self, row: BatchRow) -> BatchRow:
+        """The batch once it is issued; raises `Lost`, and as `wait_for`."""
+        while (issued := self.outcome_of(row)) is None:
+            row = self.wait_for(row)
+        return issued
+
+    # The ends of a batch
+
+    def _issued(self, row: BatchRow, issued_at: int, block: int, transaction: bytes) -> BatchRow:
+        self.store.mark_issued(
+            row.ledger, row.first, issued_at=issued_at, block=block, transaction=transaction
+        )
+        return self.store.batch_of(row.ledger, row.first)
+
+    def _refused(self, row: BatchRow, error: MedledgerError) -> BatchRow | None:
+        """What to do with a batch whose transaction failed."""
+        if (issued := self._found_on_chain(row)) is not None:
+            return issued
+        if isinstance(error, NumberSkipped):
+            # It came before one that it must follow.
+            if self._is_left_to_another(row):
+                return None
+            if self._is_next(row):
+                self._send_again(row)
+                return None
+        return self._set_aside(row, error)
+
+    def _send_again(self, row: BatchRow) -> None:
+        found = self.store.journal.transaction(row.transaction_id)
+        signing = self.sender.signing(found.intent)
+        if found.signer == self.address:
+            self.store.journal.renonce(found.id, found.nonce, signing)
+        else:
+            self.store.reassign(row.ledger, row.first, self.address, found.intent, signing)
+
+    def _set_aside(self, row: BatchRow, error: MedledgerError) -> BatchRow | None:
+        """Raises `Lost`, unless another program has the batch in its hands: as it is then."""
+        next_ = self._ledger_of(row).segment_of(row.segment).next
+        keys = [one.business_key for one in self.store.documents_of(row.ledger, row.first)]
+        moved = self.store.set_aside_batch(
+            row,
+            kind=kind_of_ledger(self.ledgers, row.ledger),
+            to_draft=_kept_draft,
+            reason=error.name,
+            problem=str(error),
+            since=int(time.time()),
+        )
+        if moved:
+            self.store.reset_segment(row.ledger, row.segment, next_)
+            raise Lost(error, keys)
+        if (found := self._as_stored(row)) is None:
+            raise Lost(error, [])
+        return None if found.issued_at is None else found
+
+    def _as_stored(self, row: BatchRow) -> BatchRow | None:
+        """The batch as it is by now, perhaps in another's hands; None where it was set aside."""
+        try:
+            found = self.store.batch_of(row.ledger, row.first)
+        except NotFound:
+            return None
+        # Its numbers may be another batch's.
+        return found if found.root == row.root else None
+
+    def _is_left_to_another(self, row: BatchRow) -> bool:
+        signer = self.store.journal.transaction(row.transaction_id).signer
+        return signer != self.address and not self._is_retired(signer)
+
+    def _is_retired(self, signer: str) -> bool:
+        """Whether a signer acts no more, so that somebody else finishes what it left."""
+        if signer == self.address:
+            return False
+        return self.ledgers.institutions.operator_of(signer).until != 0
+
+    def _is_next(self, row: BatchRow) -> bool:
+        """Whether the chain has all batches before this one, once they have ended."""
+        for one in self.store.unissued(row.ledger):
+            if one.segment == row.segment and one.first < row.first:
+                try:
+                    self.finish(one)
+                except Lost:
+                    return False
+        return self._ledger_of(row).segment_of(row.segment).next == row.first
+
+    def _ledger_of(self, row: BatchRow) -> DocumentLedger:
+        return ledger_of(self.ledgers, kind_of_ledger(self.ledgers, row.ledger))
+
+    def _found_on_chain(self, row: BatchRow) -> BatchRow | None:
+        """The batch as issued where it is on chain after all, by another attempt."""
+        if (logged := self._event_of(row)) is None:
+            return None
+        issued_at = self.ledgers.rpc.timestamps([logged.block])[logged.block]
+        return self._issued(row, issued_at, logged.block, logged.transaction)
+
+    def _event_of(self, row: BatchRow) -> Logged | None:
+        """What the ledger said when it took the batch; None where it has not.
+
+        Its contract says whether the numbers are taken, and the event whose they are. Raises
+        `RpcUnavailable` where the node says neither.
+        """
+        rpc, manifest = self.ledgers.rpc, self.ledgers.manifest
+        # Everything at one block: behind one address there may be nodes of different height.
+        last = rpc.block_number()
+        if self._ledger_of(row).at(last).head_hash_of(row.first) == bytes(32):
+            return None
+        topics = [abi.event_topic("BatchIssued"), f"0x{row.first:064x}"]
+        for logged in fetch_events(rpc, [row.ledger], manifest.block, last, topics=topics):
+            if isinstance(logged.event, BatchIssued):
+                return logged if logged.event.root == row.root else None
+        raise RpcUnavailable(url=rpc.url, problem="it has not caught up with its own chain")
+
+    def _taken_over(self, row: BatchRow, found: Transaction) -> BatchRow:
+        """A batch that a retired key left behind: this one's now, unless it is on chain."""
+        if (logged := self._event_of(row)) is not None:
+            self._note_end(found, logged)
+            return row
+        signing = self.sender.signing(found.intent)
+        problem = f"its signer acts no more; {self.address} issues its batch"
+        self.store.journal.mark_failed(found.id, problem)
+        return self.store.reassign(row.ledger, row.first, self.address, found.intent, signing)
+
+    def _note_end(self, found: Transaction, logged: Logged) -> None:
+        """Notes what its own sender would have: nobody else looks after a retired key's."""
+        rpc, journal = self.ledgers.rpc, self.store.journal
+        block_hash = rpc.octets(rpc.block(logged.block).get("hash"))
+        journal.mark_mined(found.id, logged.transaction, logged.block, block_hash)
+        if rpc.block_number() - logged.block + 1 < self.sender.policy.confirmations:
+            raise TransactionFailed(
+                transaction="0x" + logged.transaction.hex(),
+                problem=f"its block {logged.block} is not final yet: resume later",
+            )
+        journal.mark_final(found.id)
 
     def _issue_one(self, document: Document, segment: int | None) -> IssueReceipt:
         (receipt,) = self.issue_many([document], segment=segment, batch=1)
         return receipt
 
-    def _issue_batch(
-        self, chunk: list[Document], segment: int | None, on_reject: Reject | None
-    ) -> Iterator[IssueReceipt]:
-        kind = _kind_of(chunk)
-        ledger = ledger_of(self.ledgers, kind)
-        keys = [document.business_key for document in chunk]
-        known = self.store.numbers_of(ledger.address, keys)
-        fresh: dict[str, Document] = {}
-        for document in chunk:
-            if document.business_key not in known:
-                # Of two with one key, the first is the one that was submitted.
-                fresh.setdefault(document.business_key, document)
-        if fresh:
-            segment, first = self._room(kind, len(fresh), segment)
-            rows = self._seal_all(list(fresh.values()), first, on_reject)
-            if rows:
-                known |= {row.business_key: row.sealed.header.number for row in rows}
-                self._anchor(ledger.issue, ledger.address, segment, first, rows)
-        issued = fresh.keys() & known.keys()
-        batch: BatchRow | None = None
-        for key in keys:
-            if key not in known:
-                continue
-            number = known[key]
-            if batch is None or not batch.first <= number < batch.first + batch.count:
-                batch = self.store.batch_of(ledger.address, number)
-            yield IssueReceipt(
-                self,
-                kind,
-                DocumentNumber(number),
-                key,
-                batch.head(),
-                batch.transaction,
-                key in issued,
-            )
-
-    def _seal_all(
-        self, documents: Sequence[Document], first: int, on_reject: Reject | None
-    ) -> list[DocumentRow]:
-        rows: list[DocumentRow] = []
-        for document in documents:
-            number = DocumentNumber(first + len(rows))
-            try:
-                sealed = seal(document, number, secrets.token_bytes(SECRET_BYTES))
-            except InputError as error:
-                if on_reject is None:
-                    raise
-                on_reject(document, error)
-            else:
-                rows.append(DocumentRow(sealed, document.business_key, first))
-        return rows
-
-    def _anchor(
+    def _issue_all(
         self,
-        issue: Callable[[int, int, int, bytes], Call],
-        ledger: str,
-        segment: int,
-        first: int,
-        rows: Sequence[DocumentRow],
-    ) -> None:
-        """Store with signature, send, confirm: write-ahead signing."""
-        root = Tree([row.sealed.leaf for row in rows]).root
-        call = issue(segment, first, len(rows), root)
-        gas = self.sender.estimate(call)
-        signed = self.sender.sign(call, gas=gas, fees=self.sender.fees())
-        batch = BatchRow(
-            ledger, first, len(rows), segment, root, signed.hash, signed.raw, None, None
+        documents: Iterable[Document | Draft],
+        **how: Any,
+    ) -> Iterator[IssueReceipt]:
+        pipeline = Pipeline(self, **how)
+        for placed in pipeline.run(documents):
+            yield self._receipt(placed, pipeline.kind)
+
+    def _receipt(self, placed: Placed, kind: DocumentKind) -> IssueReceipt:
+        assert placed.batch.transaction is not None
+        return IssueReceipt(
+            self,
+            kind,
+            DocumentNumber(placed.number),
+            placed.business_key,
+            placed.batch.head(),
+            placed.batch.transaction,
+            placed.is_new,
         )
-        try:
-            self.store.add_batch(batch, rows)
-        except MedledgerError:
-            self.sender.forget()
-            raise
-        try:
-            self.sender.broadcast([signed])
-            self._confirm(call, batch)
-        except (Refusal, TransactionReverted):
-            # Mined and refused: these numbers went to another batch, this one can never be.
-            self.store.remove_batch(ledger, first)
-            raise
-
-    def _confirm(self, call: Call, row: BatchRow) -> None:
-        (receipt,) = self.sender.confirm([self.sender.restored(call, row.raw)])
-        issued_at = self.ledgers.rpc.timestamps([receipt.block])[receipt.block]
-        self.store.mark_issued(row.ledger, row.first, issued_at, receipt.block)
-
-    def _found_on_chain(self, contract: DocumentLedger, row: BatchRow) -> bool:
-        """Whether the batch is on chain after all, although the node shows no receipt for it.
-
-        A replica may lag with receipts. Its contract says whether the numbers are taken, and the
-        event whose they are; where it says neither, nothing is decided. Raises `RpcUnavailable`.
-        """
-        rpc, manifest = self.ledgers.rpc, self.ledgers.manifest
-        # Everything at one block: behind one address there may be nodes of different height.
-        last = rpc.block_number()
-        if not self.sender.has_used_nonce_of(row.raw, last):
-            raise RpcUnavailable(
-                url=rpc.url, problem="it lags behind the node that knows the nonce"
-            )
-        if contract.at(last).head_hash_of(row.first) == bytes(32):
-            return False
-        topics = [abi.event_topic("BatchIssued"), f"0x{row.first:064x}"]
-        logs = fetch_events(rpc, [contract.address], manifest.block, last, topics=topics)
-        for logged in logs:
-            if isinstance(logged.event, BatchIssued):
-                if logged.event.root != row.root or logged.transaction != row.transaction:
-                    return False
-                issued_at = rpc.timestamps([logged.block])[logged.block]
-                self.store.mark_issued(row.ledger, row.first, issued_at, logged.block)
-                return True
-        raise RpcUnavailable(url=rpc.url, problem="it has not caught up with its own chain")
-
-    def _room(self, kind: DocumentKind, count: int, segment: int | None) -> tuple[int, int]:
-        """(segment, next number) of a segment with room for `count`."""
-        ledger = ledger_of(self.ledgers, kind)
-        if segment is None:
-            # Those seen before first: finding new ones reads the whole chain's events.
-            for id_ in self._segments.get(kind, {}):
-                entry = ledger.segment_of(id_)
-                if entry.last + 1 - entry.next >= count:
-                    return id_, entry.next
-            found = self.segments(kind)
-        else:
-            found = {segment: ledger.segment_of(segment)}
-        left = 0
-        for id_, entry in found.items():
-            left = entry.last + 1 - entry.next
-            if entry.institution and left >= count:
-                return id_, entry.next
-        if not found:
-            raise NoSegment(institution=self.institution)
-        if segment is not None and not found[segment].institution:
-            raise SegmentUnknown(segment=segment)
-        raise SegmentExhausted(segment=next(reversed(found)), left=left, count=count)
 
     def _segment_of(self, number: int, kind: DocumentKind) -> int:
         for known in (self._segments.get(kind, {}), None):
@@ -386,13 +562,6 @@ class Hospital(Role):
             reason,
         )
 
-    def _build_tree(self, ledger: str, first: int, _root: bytes) -> Tree:
-        # The root is part of the cache's key: a lost batch's numbers go to another.
-        return Tree(self.store.leaves(ledger, first))
 
-
-def _kind_of(documents: Sequence[Document]) -> DocumentKind:
-    kinds = {document.kind for document in documents}
-    if len(kinds) != 1:
-        raise InvalidDocument(field="kind", problem="is not the same throughout the stream")
-    return "Prescription" if kinds == {"Prescription"} else "Invoice"
+def _kept_draft(document: StoredDocument) -> bytes:
+    return draft_to_bytes(draft_of_stored(document))

@@ -10,7 +10,7 @@ from typing import Any, Self
 from medledger.chain.contract import Call
 from medledger.chain.deployment import Ledgers, Manifest, connect, unpinned
 from medledger.chain.rpc import Rpc
-from medledger.chain.sender import Receipt, Sender
+from medledger.chain.sender import Policy, Receipt, Sender
 from medledger.core.authorisation import Signed
 from medledger.core.evidence import Evidence
 from medledger.errors import AnchorMismatch, AuthorisationMismatch, KeyMissing, NotAnOperator
@@ -72,7 +72,12 @@ class Role:
         """The sender of this role's key; raises `KeyMissing` without one."""
         if self._operator is None:
             raise KeyMissing()
-        return Sender(self.ledgers.rpc, self._operator)
+        return Sender(
+            self.ledgers.rpc,
+            self._operator,
+            chain_id=self.ledgers.chain_id,
+            policy=Policy(confirmations=self.ledgers.manifest.confirmations),
+        )
 
     @property
     def address(self) -> str:

@@ -1,5 +1,25 @@
-"""The store: a hospital's numbered documents and batches, durable before anything is sent."""
+"""The store: numbered documents, batches and transactions, durable before anything is sent."""
 
-from medledger.store.documents import BatchRow, DocumentRow, DocumentStore
+from medledger.store.documents import (
+    BatchRow,
+    DocumentStore,
+    NewBatch,
+    NewDocument,
+    NumbersTaken,
+    SegmentRow,
+    SetAside,
+    StoredDocument,
+)
+from medledger.store.journal import SqlJournal
 
-__all__ = ["BatchRow", "DocumentRow", "DocumentStore"]
+__all__ = [
+    "BatchRow",
+    "DocumentStore",
+    "NewBatch",
+    "NewDocument",
+    "NumbersTaken",
+    "SegmentRow",
+    "SetAside",
+    "SqlJournal",
+    "StoredDocument",
+]

@@ -1,95 +1,100 @@
-"""Issued documents and their batches, in SQLAlchemy; SQLite by default.
+"""Numbered documents in their batches, the segments of numbers, and what was set aside.
 
-A batch is stored together with its documents and its signed transaction, in one database
-transaction, before it is sent. Whatever stops the program after that, the hash is known, and the
-same bytes can be sent again.
+    store = DocumentStore("sqlite:///hospital.db")
+    batch = store.add_batch(new_batch, documents, signer, intent, sign)
+
+`add_batch` is the one step in which documents get their numbers for good: numbers, documents,
+root, nonce and signed bytes are stored together, before anything is sent, or not at all. Headers,
+fields and drafts are bytes here; who calls knows what they mean.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
+    ColumnElement,
     Connection,
-    Engine,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    create_engine,
-    event,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
     insert,
     select,
     update,
 )
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    IntegrityError,
-    NoSuchModuleError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import IntegrityError
 
-from medledger.core.canonical import canonical
-from medledger.core.hashing import Header, InvoiceHeader, PrescriptionHeader, TreeHead
-from medledger.core.sealing import Sealed
+from medledger.core.hashing import TreeHead
+from medledger.core.transactions import Intent, Signing
 from medledger.errors import DuplicateBusinessKey, NotFound, StoreError
-
-_metadata = MetaData()
-
-_batches = Table(
-    "batches",
-    _metadata,
-    Column("ledger", String(42), primary_key=True),
-    Column("first", BigInteger, primary_key=True, autoincrement=False),
-    Column("count", Integer, nullable=False),
-    Column("segment", Integer, nullable=False),
-    Column("root", LargeBinary(32), nullable=False),
-    Column("transaction", LargeBinary(32), nullable=False),
-    Column("raw", LargeBinary, nullable=False),
-    Column("issued_at", BigInteger),  # null until the batch is on chain
-    Column("block", BigInteger),
+from medledger.store.database import Database, chunks, driver_errors
+from medledger.store.journal import SqlJournal
+from medledger.store.schema import (
+    UNISSUED,
+    batches,
+    documents,
+    outbox,
+    segments,
+    transactions,
 )
 
-_documents = Table(
-    "documents",
-    _metadata,
-    Column("ledger", String(42), primary_key=True),
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("first", BigInteger, nullable=False),
-    Column("business_key", String(200), nullable=False),
-    Column("leaf", LargeBinary(32), nullable=False),
-    Column("header", LargeBinary, nullable=False),
-    Column("fields", LargeBinary, nullable=False),
-    Column("secret", LargeBinary(32), nullable=False),
-    Index("documents_business_key", "ledger", "business_key", unique=True),
-    Index("documents_batch", "ledger", "first", "number"),
-)
+_HASH_BYTES = 32
+_DOCUMENTS_READ = 500
+
+
+class NewDocument(NamedTuple):
+    """A sealed document under its number. A plain tuple, since each becomes a row as it is."""
+
+    number: int
+    business_key: str
+    patient_key: str
+    header: bytes
+    fields: bytes
+    secret: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class BatchRow:
-    """A batch as stored. `issued_at` (Unix seconds) and `block` are None until it is on chain."""
+class NewBatch:
+    """A batch to store. `leaves` and `nodes` are hashes of 32 bytes, one after the other.
+
+    `leaves` are all of the tree's leaves in order of number, `nodes` the tree's nodes of level 8,
+    each over 256 leaves.
+    """
 
     ledger: str
     first: int
     count: int
     segment: int
     root: bytes
-    transaction: bytes
-    raw: bytes
+    leaves: bytes
+    nodes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """A batch as stored. The last three are None until its transaction is final.
+
+    `transaction` is the hash that is in `block`; `issued_at` is in Unix seconds.
+    """
+
+    ledger: str
+    first: int
+    count: int
+    segment: int
+    root: bytes
+    transaction_id: int
+    transaction: bytes | None
     issued_at: int | None
     block: int | None
+
+    @property
+    def numbers(self) -> range:
+        return range(self.first, self.first + self.count)
 
     def head(self) -> TreeHead:
         """The tree head; only of a batch that is on chain."""
@@ -98,230 +103,535 @@ class BatchRow:
         return TreeHead(self.first, self.count, self.segment, self.issued_at)
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentRow:
-    """A document as stored."""
+class StoredDocument(NamedTuple):
+    """A document as stored; `first` is its batch's first number."""
 
-    sealed: Sealed
-    business_key: str
+    number: int
     first: int
+    business_key: str
+    patient_key: str
+    header: bytes
+    fields: bytes
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """The numbers `first` to `last`; `next` is the lowest that no stored batch has taken."""
+
+    ledger: str
+    segment: int
+    institution: int
+    first: int
+    last: int
+    next: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A document that could not be issued. `id` is the store's, 0 before that.
+
+    `reason` is an error's class name, `problem` its text; `since` is in Unix seconds. `draft` is
+    None where not even a document could be made of what came in.
+    """
+
+    id: int
+    ledger: str
+    kind: str
+    business_key: str
+    draft: bytes | None
+    reason: str
+    problem: str
+    since: int
+
+
+class NumbersTaken(Exception):
+    """Another program took these numbers first; the segment goes on at `next`. Try again there."""
+
+    def __init__(self, next_: int) -> None:
+        super().__init__(f"the next number is {next_}")
+        self.next = next_
+
+
+_BATCH = [batches.c[name] for name in BatchRow.__dataclass_fields__]
+_DOCUMENT = [documents.c[name] for name in StoredDocument._fields]
+_SEGMENT = [segments.c[name] for name in SegmentRow.__dataclass_fields__]
+_SET_ASIDE = [outbox.c[name] for name in SetAside.__dataclass_fields__]
+
+_SET_ASIDE_GIVEN = [name for name in SetAside.__dataclass_fields__ if name != "id"]
+_SET_ASIDE_CHANGES = [name for name in _SET_ASIDE_GIVEN if name not in ("ledger", "business_key")]
+
+_NEW_COLUMNS = "ledger, first, " + ", ".join(NewDocument._fields)
+_NEW_TYPES = ["varchar", "int8", "int8", "text", "text", "bytea", "bytea", "bytea"]
 
 
 class DocumentStore:
-    """The documents of one hospital. `url` is SQLAlchemy's (`sqlite:///hospital.db`).
+    """The documents of one or more hospitals. `url` is SQLAlchemy's (`sqlite:///hospital.db`).
 
-    It holds patients' data and the secrets that open every seal: protect it as such.
+    It holds patients' data and the secrets that open every seal: protect it as such. All methods
+    raise `StoreError` where the database fails; several programs may use one store at once.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        try:
-            self._engine: Engine = create_engine(url, hide_parameters=True)
-            if self._engine.dialect.name == "sqlite":
-                _make_private(self._engine.url.database)
-                event.listen(self._engine, "connect", _durable)
-            _metadata.create_all(self._engine)
-        except (ArgumentError, NoSuchModuleError, ImportError) as error:
-            shown = re.sub("://.*@", "://***@", url)
-            raise StoreError(store=shown, problem="is not a database address") from error
-        except DBAPIError as error:
-            raise StoreError(store=self.name, problem=f"cannot be opened: {error.orig}") from error
-        except OSError as error:
-            problem = f"cannot be made: {error.strerror}"
-            raise StoreError(store=self.name, problem=problem) from error
+        self._database = Database(url)
+        self.journal = SqlJournal(self._database)
 
     @property
     def name(self) -> str:
         """The address without a password."""
-        return self._engine.url.render_as_string(hide_password=True)
+        return self._database.name
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._database.close()
 
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._named_errors(), self._engine.connect() as connection:
-            yield connection
+    def check(self) -> None:
+        """Raises `StoreError` unless it takes writes; changes nothing."""
+        with self._database.writing() as connection:
+            connection.execute(delete(segments).where(segments.c.segment < 0))
 
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with self._named_errors(), self._engine.begin() as connection:
-            yield connection
+    # Segments
 
-    @contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except IntegrityError:
-            raise
-        except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", "") or type(error).__name__).splitlines()[0]
-            raise StoreError(store=self.name, problem=f"cannot be used: {reason}") from error
+    def segment(self, ledger: str, segment: int) -> SegmentRow | None:
+        """A segment as this store knows it."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                select(*_SEGMENT).where(_is_segment(ledger, segment))
+            ).one_or_none()
+        return None if row is None else SegmentRow(*row)
 
-    def numbers_of(self, ledger: str, business_keys: Iterable[str]) -> dict[str, int]:
-        """Business key to number, of those that are stored."""
-        keys = list(business_keys)
-        found: dict[str, int] = {}
-        with self._reading() as connection:
-            for start in range(0, len(keys), 500):
-                rows = connection.execute(
-                    select(_documents.c.business_key, _documents.c.number).where(
-                        _documents.c.ledger == ledger,
-                        _documents.c.business_key.in_(keys[start : start + 500]),
-                    )
-                )
-                found.update({row.business_key: row.number for row in rows})
-        return found
-
-    def add_batch(self, batch: BatchRow, documents: Sequence[DocumentRow]) -> None:
-        """Stores a batch and its documents in one transaction; raises `DuplicateBusinessKey`."""
-        rows = [
-            {
-                "ledger": batch.ledger,
-                "number": row.sealed.header.number,
-                "first": batch.first,
-                "business_key": row.business_key,
-                "leaf": row.sealed.leaf,
-                "header": _header_bytes(row.sealed.header),
-                "fields": canonical(row.sealed.fields),
-                "secret": row.sealed.secret,
-            }
-            for row in documents
-        ]
-        try:
-            with self._writing() as connection:
-                connection.execute(insert(_batches), [_columns(batch)])
-                connection.execute(insert(_documents), rows)
-        except IntegrityError as error:
-            known = self.numbers_of(batch.ledger, [row.business_key for row in documents])
-            for key, number in known.items():
-                raise DuplicateBusinessKey(key=key, number=number) from error
-            problem = "holds other documents under these numbers: does another program use it?"
-            raise StoreError(store=self.name, problem=problem) from error
-
-    def mark_issued(self, ledger: str, first: int, issued_at: int, block: int) -> None:
-        """Records that the chain has the batch."""
-        with self._writing() as connection:
-            connection.execute(
-                update(_batches)
-                .where(_batches.c.ledger == ledger, _batches.c.first == first)
-                .values(issued_at=issued_at, block=block)
-            )
-
-    def remove_batch(self, ledger: str, first: int) -> list[str]:
-        """Forgets a batch that can never be on chain; returns the business keys that it held."""
-        with self._writing() as connection:
-            keys = list(
-                connection.scalars(
-                    select(_documents.c.business_key)
-                    .where(_documents.c.ledger == ledger, _documents.c.first == first)
-                    .order_by(_documents.c.number)
-                )
-            )
-            for table in (_documents, _batches):
-                connection.execute(
-                    table.delete().where(table.c.ledger == ledger, table.c.first == first)
-                )
-        return keys
-
-    def unconfirmed(self, ledger: str) -> list[BatchRow]:
-        """Batches that were stored and may have been sent, oldest first."""
-        with self._reading() as connection:
+    def segments(self, ledger: str, institution: int) -> list[SegmentRow]:
+        """The known segments of an institution, by id."""
+        with self._database.reading() as connection:
             rows = connection.execute(
-                select(_batches)
-                .where(_batches.c.ledger == ledger, _batches.c.issued_at.is_(None))
-                .order_by(_batches.c.first)
+                select(*_SEGMENT)
+                .where(segments.c.ledger == ledger, segments.c.institution == institution)
+                .order_by(segments.c.segment)
             )
-            return [_batch(row) for row in rows]
+            return [SegmentRow(*row) for row in rows]
+
+    def save_segment(self, row: SegmentRow) -> SegmentRow:
+        """Stores what the chain says, but never lowers `next`; what is stored then."""
+        new = self._database.upsert(segments).values(asdict(row))
+        changes = {name: new.excluded[name] for name in ("institution", "first", "last")}
+        next_ = case(
+            (segments.c.next < new.excluded.next, new.excluded.next), else_=segments.c.next
+        )
+        with self._database.writing() as connection:
+            connection.execute(
+                new.on_conflict_do_update(
+                    index_elements=["ledger", "segment"], set_={**changes, "next": next_}
+                )
+            )
+            stored = connection.execute(
+                select(*_SEGMENT).where(_is_segment(row.ledger, row.segment))
+            ).one()
+        return SegmentRow(*stored)
+
+    def reset_segment(self, ledger: str, segment: int, next_: int) -> bool:
+        """Goes on at `next_`, after a batch that was set aside left its numbers free.
+
+        Never below the numbers of an issued batch. False, and nothing is changed, while a batch of
+        the segment is not issued: its numbers are taken.
+        """
+        with self._database.writing() as connection:
+            self._lock_segment(connection, ledger, segment)
+            waiting = connection.scalar(
+                select(func.count())
+                .select_from(batches)
+                .where(UNISSUED, batches.c.ledger == ledger, batches.c.segment == segment)
+            )
+            if waiting:
+                return False
+            connection.execute(
+                update(segments)
+                .where(_is_segment(ledger, segment))
+                .values(next=max(next_, self._end_of_issued(connection, ledger, segment)))
+            )
+            return True
+
+    # Batches
+
+    def add_batch(
+        self,
+        batch: NewBatch,
+        new: Iterable[NewDocument],
+        signer: str,
+        intent: Intent,
+        sign: Signing,
+    ) -> BatchRow:
+        """Stores a batch, its documents and its signed transaction, all of it or nothing.
+
+        The segment goes on after the batch, the signer's next nonce is taken, and what was set
+        aside under one of the business keys is forgotten. `new` is in order of number, from
+        `batch.first` on without a gap.
+
+        Raises `NumbersTaken` where another program was first, `DuplicateBusinessKey`, `NotFound`
+        for an unknown segment. After a `StoreError` only a look tells whether it was stored: the
+        database may have been lost during the commit.
+        """
+        seen: list[str] = []
+        try:
+            with self._database.writing() as connection:
+                self._take_numbers(connection, batch)
+                transaction = self.journal.add_within(connection, signer, intent, sign)
+                row = _insert_batch(connection, batch, transaction.id)
+                self._insert_documents(connection, batch, _checked(batch, new, seen))
+                _forget_set_aside(connection, batch)
+        except StoreError as error:
+            if isinstance(error.__cause__, IntegrityError):
+                raise self._conflict(batch, seen) from error
+            raise
+        return row
 
     def batch_of(self, ledger: str, number: int) -> BatchRow:
         """The batch that has a number; raises `NotFound`."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             row = connection.execute(
-                select(_batches)
-                .join(
-                    _documents,
-                    (_documents.c.ledger == _batches.c.ledger)
-                    & (_documents.c.first == _batches.c.first),
-                )
-                .where(_documents.c.ledger == ledger, _documents.c.number == number)
+                select(*_BATCH)
+                .where(batches.c.ledger == ledger, batches.c.first <= number)
+                .order_by(batches.c.first.desc())
+                .limit(1)
             ).one_or_none()
-        if row is None:
-            raise NotFound(what=f"number {number}", where=f"the store {self.name}")
-        return _batch(row)
+        batch = None if row is None else BatchRow(*row)
+        if batch is None or number >= batch.first + batch.count:
+            raise self._not_found(f"number {number}")
+        return batch
 
-    def document(self, ledger: str, number: int) -> DocumentRow:
-        """A stored document; raises `NotFound`."""
-        with self._reading() as connection:
+    def batch_of_transaction(self, transaction_id: int) -> BatchRow | None:
+        """The batch that a transaction of the journal issues."""
+        with self._database.reading() as connection:
             row = connection.execute(
-                select(_documents).where(
-                    _documents.c.ledger == ledger, _documents.c.number == number
-                )
+                select(*_BATCH).where(batches.c.transaction_id == transaction_id)
             ).one_or_none()
-        if row is None:
-            raise NotFound(what=f"number {number}", where=f"the store {self.name}")
-        header = _header(json.loads(row.header))
-        sealed = Sealed(header, json.loads(row.fields), bytes(row.secret))
-        return DocumentRow(sealed, row.business_key, row.first)
+        return None if row is None else BatchRow(*row)
 
-    def leaves(self, ledger: str, first: int) -> list[bytes]:
-        """The leaf hashes of a batch in order of number."""
-        with self._reading() as connection:
-            rows = connection.execute(
-                select(_documents.c.leaf)
-                .where(_documents.c.ledger == ledger, _documents.c.first == first)
-                .order_by(_documents.c.number)
+    def unissued(self, ledger: str | None = None) -> list[BatchRow]:
+        """Batches that were stored, sent perhaps, and are not known to be final; oldest first."""
+        wanted = select(*_BATCH).where(UNISSUED).order_by(batches.c.transaction_id)
+        if ledger is not None:
+            wanted = wanted.where(batches.c.ledger == ledger)
+        with self._database.reading() as connection:
+            return [BatchRow(*row) for row in connection.execute(wanted)]
+
+    def signers_in(self, ledger: str) -> dict[int, set[str]]:
+        """Who has a batch on its way in which segment."""
+        wanted = (
+            select(batches.c.segment, transactions.c.signer)
+            .join(transactions, transactions.c.id == batches.c.transaction_id)
+            .where(batches.c.ledger == ledger, UNISSUED)
+            .distinct()
+        )
+        found: dict[int, set[str]] = {}
+        with self._database.reading() as connection:
+            for segment, signer in connection.execute(wanted):
+                found.setdefault(segment, set()).add(signer)
+        return found
+
+    def mark_issued(
+        self, ledger: str, first: int, *, issued_at: int, block: int, transaction: bytes
+    ) -> None:
+        """Records that the chain has the batch for good; `issued_at` is the block's time."""
+        self._update_batch(ledger, first, issued_at=issued_at, block=block, transaction=transaction)
+
+    def reassign(
+        self, ledger: str, first: int, signer: str, intent: Intent, sign: Signing
+    ) -> BatchRow:
+        """Gives a batch that is not issued a transaction of another signer; raises `NotFound`.
+
+        Unchanged where it is issued, or has one of this signer already.
+        """
+        here = _is_batch(ledger, first)
+        with self._database.writing() as connection:
+            id_ = connection.scalar(
+                select(batches.c.transaction_id).where(here, UNISSUED).with_for_update()
             )
-            return [bytes(row.leaf) for row in rows]
+            signed_by = select(transactions.c.signer).where(transactions.c.id == id_)
+            if id_ is not None and connection.scalar(signed_by) != signer:
+                transaction = self.journal.add_within(connection, signer, intent, sign)
+                connection.execute(
+                    update(batches).where(here).values(transaction_id=transaction.id)
+                )
+        return self.batch_of(ledger, first)
+
+    def leaf_range(self, ledger: str, first: int, start: int, stop: int) -> bytes:
+        """The leaves from index `start` to before `stop`, 32 bytes each; raises `NotFound`.
+
+        Fewer where the batch ends before `stop`.
+        """
+        wanted = func.substr(
+            batches.c.leaves, start * _HASH_BYTES + 1, (stop - start) * _HASH_BYTES
+        )
+        return self._of_batch(ledger, first, wanted)
+
+    def nodes(self, ledger: str, first: int) -> bytes:
+        """The tree's nodes of level 8, 32 bytes each; raises `NotFound`."""
+        return self._of_batch(ledger, first, batches.c.nodes)
+
+    # Documents
+
+    def numbers_of(self, ledger: str, business_keys: Iterable[str]) -> dict[str, int]:
+        """Business key to number, of those that are stored."""
+        found: dict[str, int] = {}
+        with self._database.reading() as connection:
+            for keys in chunks(business_keys):
+                rows = connection.execute(
+                    select(documents.c.business_key, documents.c.number).where(
+                        documents.c.ledger == ledger,
+                        self._database.among(documents.c.business_key, keys),
+                    )
+                )
+                found.update((key, number) for key, number in rows)
+        return found
 
     def numbers(self, ledger: str) -> list[int]:
         """All stored numbers of one ledger, ascending."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return list(
                 connection.scalars(
-                    select(_documents.c.number)
-                    .where(_documents.c.ledger == ledger)
-                    .order_by(_documents.c.number)
+                    select(documents.c.number)
+                    .where(documents.c.ledger == ledger)
+                    .order_by(documents.c.number)
                 )
             )
 
+    def document(self, ledger: str, number: int) -> StoredDocument:
+        """A stored document; raises `NotFound`."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                select(*_DOCUMENT).where(documents.c.ledger == ledger, documents.c.number == number)
+            ).one_or_none()
+        if row is None:
+            raise self._not_found(f"number {number}")
+        return StoredDocument(*row)
 
-def _make_private(database: str | None) -> None:
-    """A new SQLite file is its owner's alone; SQLite gives its side files the same rights."""
-    if database and database != ":memory:" and not database.startswith("file:"):
-        with suppress(FileExistsError):
-            os.close(os.open(database, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    def documents_of(self, ledger: str, first: int) -> Iterator[StoredDocument]:
+        """The documents of a batch in order of number, read a few hundred at a time."""
+        with self._database.reading() as connection:
+            count = connection.scalar(select(batches.c.count).where(_is_batch(ledger, first)))
+        for start in range(first, first + (count or 0), _DOCUMENTS_READ):
+            with self._database.reading() as connection:
+                found = _documents(connection, ledger, first, start)
+            yield from found
+
+    # What was set aside
+
+    def set_aside(self, rows: Iterable[SetAside]) -> None:
+        """Keeps documents that could not be issued, in place of what their keys had before."""
+        with self._database.writing() as connection:
+            for chunk in chunks(rows):
+                self._insert_set_aside(connection, chunk)
+
+    def set_aside_batch(
+        self,
+        batch: BatchRow,
+        *,
+        kind: str,
+        to_draft: Callable[[StoredDocument], bytes],
+        reason: str,
+        problem: str,
+        since: int,
+    ) -> int:
+        """Takes a batch that can never be issued apart: each document becomes one set aside.
+
+        How many; 0 where another program did it first, or gave the batch another transaction, or
+        where it is issued. The segment's `next` stays: see `reset_segment`.
+        """
+        ledger, first = batch.ledger, batch.first
+        # Its numbers may be those of another batch by now, which is on its way.
+        here = and_(_is_batch(ledger, first), batches.c.transaction_id == batch.transaction_id)
+        with self._database.writing() as connection:
+            count = connection.scalar(
+                select(batches.c.count).where(here, UNISSUED).with_for_update()
+            )
+            for start in range(first, first + (count or 0), _DOCUMENTS_READ):
+                self._insert_set_aside(
+                    connection,
+                    [
+                        SetAside(
+                            0, ledger, kind, row.business_key, to_draft(row), reason, problem, since
+                        )
+                        for row in _documents(connection, ledger, first, start)
+                    ],
+                )
+            if count:
+                connection.execute(delete(documents).where(_in_batch(ledger, first, count)))
+                connection.execute(delete(batches).where(here))
+        return count or 0
+
+    def list_set_aside(
+        self,
+        ledger: str | None = None,
+        keys: Iterable[str] | None = None,
+        limit: int | None = None,
+        after_id: int = 0,
+    ) -> list[SetAside]:
+        """What was set aside, by id, from behind `after_id` on; `keys` are business keys."""
+        wanted = select(*_SET_ASIDE).where(outbox.c.id > after_id).order_by(outbox.c.id)
+        if ledger is not None:
+            wanted = wanted.where(outbox.c.ledger == ledger)
+        if keys is not None:
+            wanted = wanted.where(self._database.among(outbox.c.business_key, keys))
+        with self._database.reading() as connection:
+            return [SetAside(*row) for row in connection.execute(wanted.limit(limit))]
+
+    def drop_set_aside(self, ledger: str, keys: Iterable[str]) -> int:
+        """Forgets what was set aside under these business keys; how many there were."""
+        wanted = self._database.among(outbox.c.business_key, keys)
+        with self._database.writing() as connection:
+            dropped = connection.execute(delete(outbox).where(outbox.c.ledger == ledger, wanted))
+            return dropped.rowcount
+
+    # Parts of these
+
+    def _lock_segment(self, connection: Connection, ledger: str, segment: int) -> int:
+        """The segment's next number; its row is locked until the transaction ends."""
+        next_: int | None = connection.scalar(
+            select(segments.c.next).where(_is_segment(ledger, segment)).with_for_update()
+        )
+        if next_ is None:
+            raise self._not_found(f"segment {segment}")
+        return next_
+
+    def _end_of_issued(self, connection: Connection, ledger: str, segment: int) -> int:
+        """The number behind a segment's last batch: a node that lags must not lower it."""
+        last = (
+            select(batches.c.first + batches.c.count)
+            .where(batches.c.ledger == ledger, batches.c.segment == segment)
+            .order_by(batches.c.first.desc())
+            .limit(1)
+        )
+        return connection.scalar(last) or 0
+
+    def _take_numbers(self, connection: Connection, batch: NewBatch) -> None:
+        next_ = self._lock_segment(connection, batch.ledger, batch.segment)
+        if next_ != batch.first:
+            raise NumbersTaken(next_)
+        connection.execute(
+            update(segments)
+            .where(_is_segment(batch.ledger, batch.segment))
+            .values(next=batch.first + batch.count)
+        )
+
+    def _insert_documents(
+        self, connection: Connection, batch: NewBatch, new: Iterable[NewDocument]
+    ) -> None:
+        # By the driver itself: this is the only statement that runs for each document.
+        insert_all = _insert_sqlite if self._database.is_sqlite else _copy_postgresql
+        with driver_errors(connection), closing(connection.connection.cursor()) as cursor:
+            insert_all(cursor, batch, new)
+
+    def _conflict(self, batch: NewBatch, seen: list[str]) -> DuplicateBusinessKey | StoreError:
+        """Why a unique index refused the batch. `seen` are its keys as far as they were read."""
+        known = self.numbers_of(batch.ledger, seen)
+        for number, key in enumerate(seen, batch.first):
+            if key in known:
+                return DuplicateBusinessKey(key=key, number=known[key])
+            known[key] = number
+        problem = "holds other documents under these numbers: do two segments overlap?"
+        return StoreError(store=self.name, problem=problem)
+
+    def _update_batch(self, ledger: str, first: int, **values: Any) -> None:
+        with self._database.noting() as connection:
+            connection.execute(update(batches).where(_is_batch(ledger, first)).values(values))
+
+    def _of_batch(self, ledger: str, first: int, wanted: ColumnElement[bytes]) -> bytes:
+        with self._database.reading() as connection:
+            found: bytes | None = connection.scalar(select(wanted).where(_is_batch(ledger, first)))
+        if found is None:
+            raise self._not_found(f"the batch from {first} on")
+        return found
+
+    def _insert_set_aside(self, connection: Connection, rows: list[SetAside]) -> None:
+        new = self._database.upsert(outbox)
+        changes = {name: new.excluded[name] for name in _SET_ASIDE_CHANGES}
+        connection.execute(
+            new.on_conflict_do_update(index_elements=["ledger", "business_key"], set_=changes),
+            [{name: getattr(row, name) for name in _SET_ASIDE_GIVEN} for row in rows],
+        )
+
+    def _not_found(self, what: str) -> NotFound:
+        return NotFound(what=what, where=f"the store {self.name}")
 
 
-def _durable(connection: Any, _record: object) -> None:
-    """WAL lets readers go on while a batch is written; FULL survives a power cut (SQLite)."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA busy_timeout=10000")
-    cursor.close()
+def _is_segment(ledger: str, segment: int) -> ColumnElement[bool]:
+    return and_(segments.c.ledger == ledger, segments.c.segment == segment)
 
 
-def _columns(batch: BatchRow) -> dict[str, Any]:
-    return {column.name: getattr(batch, column.name) for column in _batches.columns}
+def _is_batch(ledger: str, first: int) -> ColumnElement[bool]:
+    return and_(batches.c.ledger == ledger, batches.c.first == first)
 
 
-def _batch(row: Any) -> BatchRow:
-    # By mapping: a row is a tuple, and `row.count` would be the tuple's method.
-    return BatchRow(**{column.name: row._mapping[column.name] for column in _batches.columns})
+def _in_batch(ledger: str, first: int, count: int) -> ColumnElement[bool]:
+    """Documents by their numbers, since only these are indexed."""
+    return and_(
+        documents.c.ledger == ledger,
+        documents.c.number >= first,
+        documents.c.number < first + count,
+    )
 
 
-def _header_bytes(header: Header) -> bytes:
-    kind, values = header.kind, header.as_abi()
-    plain = [value.hex() if isinstance(value, bytes) else value for value in values]
-    return json.dumps([kind, *plain]).encode()
+def _checked(batch: NewBatch, new: Iterable[NewDocument], seen: list[str]) -> Iterator[NewDocument]:
+    """The documents as they are; their business keys go to `seen`.
+
+    Raises `ValueError` unless their numbers are the batch's: a gap could never be closed.
+    """
+    number = batch.first
+    for document in new:
+        if document.number != number:
+            raise ValueError(f"expected number {number}, found {document.number}")
+        number += 1
+        seen.append(document.business_key)
+        yield document
+    if len(seen) != batch.count:
+        raise ValueError(f"expected {batch.count} documents, found {len(seen)}")
 
 
-def _header(values: list[Any]) -> Header:
-    kind, *plain = values
-    body = bytes.fromhex(plain.pop())
-    if kind == "Invoice":
-        number, patient, claimable, currency, on_hold = plain
-        return InvoiceHeader(number, patient, claimable, currency, on_hold, body)
-    number, patient, valid_until, quantities, on_hold = plain
-    return PrescriptionHeader(number, patient, valid_until, tuple(quantities), on_hold, body)
+def _insert_batch(connection: Connection, batch: NewBatch, transaction_id: int) -> BatchRow:
+    connection.execute(insert(batches).values(transaction_id=transaction_id, **asdict(batch)))
+    return BatchRow(
+        ledger=batch.ledger,
+        first=batch.first,
+        count=batch.count,
+        segment=batch.segment,
+        root=batch.root,
+        transaction_id=transaction_id,
+        transaction=None,
+        issued_at=None,
+        block=None,
+    )
+
+
+def _insert_sqlite(cursor: Any, batch: NewBatch, new: Iterable[NewDocument]) -> None:
+    # Constants stand in the statement, so that each document is bound without being copied.
+    ledger = batch.ledger.replace("'", "''")
+    values = f"'{ledger}', {batch.first:d}" + ", ?" * len(NewDocument._fields)
+    cursor.executemany(f"INSERT INTO documents ({_NEW_COLUMNS}) VALUES ({values})", new)
+
+
+def _copy_postgresql(cursor: Any, batch: NewBatch, new: Iterable[NewDocument]) -> None:
+    # Binary: as text, each byte would be written in hexadecimal.
+    with cursor.copy(f"COPY documents ({_NEW_COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(_NEW_TYPES)
+        for document in new:
+            copy.write_row((batch.ledger, batch.first, *document))
+
+
+def _forget_set_aside(connection: Connection, batch: NewBatch) -> None:
+    stored = select(documents.c.business_key).where(
+        _in_batch(batch.ledger, batch.first, batch.count)
+    )
+    here = outbox.c.ledger == batch.ledger
+    # Mostly nothing is set aside: then the batch need not be read again.
+    if connection.scalar(select(exists().where(here))):
+        connection.execute(delete(outbox).where(here, outbox.c.business_key.in_(stored)))
+
+
+def _documents(connection: Connection, ledger: str, first: int, start: int) -> list[StoredDocument]:
+    """The documents of a batch from a number on, a few hundred at most."""
+    rows = connection.execute(
+        select(*_DOCUMENT)
+        .where(_in_batch(ledger, start, _DOCUMENTS_READ), documents.c.first == first)
+        .order_by(documents.c.number)
+    )
+    return [StoredDocument(*row) for row in rows]

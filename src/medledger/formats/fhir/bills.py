@@ -34,6 +34,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from medledger.core.documents import Invoice, InvoiceLine
+from medledger.formats.faults import Unfit
 from medledger.formats.fhir.bulk import BulkReader
 from medledger.formats.fhir.explanations import Explanation
 from medledger.formats.fhir.resources import Claim, ClaimItem
@@ -46,7 +47,7 @@ from medledger.formats.fhir.tables import (
     Visit,
     patient_key,
 )
-from medledger.formats.fhir.values import Unfit, amount_minor, measure, moment
+from medledger.formats.fhir.values import amount_minor, measure, moment
 
 OUTPATIENT_NAME = "医疗门诊收费票据"
 INPATIENT_NAME = "医疗住院收费票据"

@@ -13,48 +13,22 @@ Every line that is not blank is yielded or refused, never both, never neither:
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Generic, NamedTuple, cast
+from typing import Generic, NamedTuple
 
 from pydantic import ValidationError
 
-from medledger.core.canonical import MAX_BYTES, parse_strict
-from medledger.errors import (
-    BadResource,
-    DuplicateKey,
-    FolderIncomplete,
-    MalformedJson,
-    NotNormalForm,
-)
+from medledger.errors import BadResource, FolderIncomplete
+from medledger.formats.faults import Unfit, first_fault, parse
 from medledger.formats.fhir.resources import ResourceT
-from medledger.formats.fhir.values import Unfit
+from medledger.formats.lines import Broken, gunzipped, opened, read_lines, unreadable
 
 _FILE_NAME = re.compile(
     r"(?:(\d{1,9})\.)?([A-Z][A-Za-z]+)(?:[.\-_](\d{1,9}))?\.ndjson(?:\.gz)?", flags=re.ASCII
 )
-_LINE_LIMIT = MAX_BYTES + len(b"\r\n")
-_BUFFER = 1 << 17
-
-_PROBLEMS = {
-    "missing": "is missing",
-    "string_type": "is not text",
-    "string_too_short": "is empty",
-    "string_pattern_mismatch": "is not an id",
-    "bool_type": "is neither true nor false",
-    "int_type": "is not a whole number",
-    "greater_than": "is not above 0",
-    "less_than_equal": "is out of range",
-    "list_type": "is not a list",
-    "too_short": "is empty",
-    "model_type": "is not an object",
-    "none_required": "may not be ignored, and is not understood",
-}
 
 
 class Place(NamedTuple):
@@ -128,28 +102,19 @@ class BulkReader:
                 yield Found(place, text, resource)
 
     def _lines(self, path: Path, resource_type: str) -> Iterator[tuple[int, bytes]]:
-        number = 0
         try:
-            with _open(path) as file:
-                while line := _read_line(file):
-                    number += 1
-                    if not line.isspace():
-                        yield number, line.rstrip(b"\r\n")
-        except EOFError:
-            problem = "the file ends in the middle of its gzip stream; copy it again"
-        except (gzip.BadGzipFile, zlib.error):
-            problem = "the file is not sound gzip; copy it again"
+            with opened(path) as file:
+                yield from read_lines(gunzipped(file) if path.suffix == ".gz" else file)
+        except Broken as broken:
+            self.refuse(Place(path.name, broken.line), Unfit(resource_type, broken.problem))
         except OSError as error:
-            problem = f"the file cannot be read: {error.strerror or type(error).__name__}"
-        else:
-            return
-        self.refuse(Place(path.name, number + 1), Unfit(resource_type, problem))
+            self.refuse(Place(path.name, 1), Unfit(resource_type, unreadable(error)))
 
 
 def read_resource(model: type[ResourceT], text: bytes) -> ResourceT:
     """The resource of one line; raises `Unfit`."""
     resource_type = model.__name__
-    value = _parse(text, resource_type)
+    value = parse(text, resource_type)
     if not isinstance(value, dict):
         raise Unfit(resource_type, "is not an object")
     if value.get("resourceType") != resource_type:
@@ -157,28 +122,7 @@ def read_resource(model: type[ResourceT], text: bytes) -> ResourceT:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise _unfit(resource_type, error) from None
-
-
-def _parse(text: bytes, resource_type: str) -> object:
-    try:
-        return cast(object, parse_strict(text))
-    except MalformedJson as error:
-        raise Unfit(resource_type, f"is not strict JSON: {error.reason}") from None
-    except DuplicateKey:
-        raise Unfit(resource_type, "is not strict JSON: a key stands twice") from None
-    except NotNormalForm:
-        raise Unfit(resource_type, "is not in Unicode normal form C") from None
-
-
-def _unfit(resource_type: str, error: ValidationError) -> Unfit:
-    """The first fault. Pydantic's own messages are not used: some repeat the value."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]]
-    problem = _PROBLEMS.get(first["type"], "is malformed")
-    if first["type"] == "literal_error":
-        problem = f"is not {first['ctx']['expected']}"
-    return Unfit(resource_type + "".join(steps), problem)
+        raise Unfit(*first_fault(error, resource_type)) from None
 
 
 def _files_by_type(path: Path) -> dict[str, list[Path]]:
@@ -191,18 +135,3 @@ def _files_by_type(path: Path) -> dict[str, list[Path]]:
             part = int(match[1] or match[3] or 0)
             found.setdefault(match[2], []).append((part, file.name, file))
     return {kind: [file for _, _, file in sorted(files)] for kind, files in found.items()}
-
-
-def _open(path: Path) -> BinaryIO:
-    if path.suffix == ".gz":
-        return cast(BinaryIO, io.BufferedReader(gzip.GzipFile(path), _BUFFER))
-    return path.open("rb", buffering=_BUFFER)
-
-
-def _read_line(file: BinaryIO) -> bytes:
-    """The next line with its end, empty after the last. One that is too long is cut, but left
-    long enough to be refused."""
-    line = rest = file.readline(_LINE_LIMIT)
-    while len(rest) == _LINE_LIMIT and not rest.endswith(b"\n"):
-        rest = file.readline(_LINE_LIMIT)
-    return line

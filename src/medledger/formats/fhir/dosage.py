@@ -19,8 +19,9 @@ import math
 from fractions import Fraction
 
 from medledger.core.documents import MAX_QUANTITY
+from medledger.formats.faults import Unfit
 from medledger.formats.fhir.resources import Dosage, MedicationRequest, Quantity, Repeat
-from medledger.formats.fhir.values import Unfit, measure
+from medledger.formats.fhir.values import measure
 
 _REQUEST = "MedicationRequest.dispenseRequest"
 _DOSAGE = "MedicationRequest.dosageInstruction"

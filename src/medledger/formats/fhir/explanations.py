@@ -16,13 +16,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from medledger.core.hashing import keccak256
+from medledger.formats.faults import Unfit
 from medledger.formats.fhir.bulk import Found, Place
 from medledger.formats.fhir.resources import (
     Adjudication,
     ExplanationOfBenefit,
     Money,
 )
-from medledger.formats.fhir.values import Unfit, amount_minor, target
+from medledger.formats.fhir.values import amount_minor, target
 
 _ROOT = "ExplanationOfBenefit"
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from medledger.core.documents import Party, Prescription, PrescriptionLine
+from medledger.formats.faults import Unfit
 from medledger.formats.fhir.bulk import BulkReader
 from medledger.formats.fhir.dosage import instruction_of, quantity_of
 from medledger.formats.fhir.resources import MedicationRequest
@@ -31,7 +32,7 @@ from medledger.formats.fhir.tables import (
     patient_key,
     practitioner_id,
 )
-from medledger.formats.fhir.values import Unfit, moment
+from medledger.formats.fhir.values import moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from medledger.core.documents import Party, mask_identity
 from medledger.errors import InputError
+from medledger.formats.faults import Unfit
 from medledger.formats.fhir.bulk import BulkReader, Found
 from medledger.formats.fhir.explanations import Explanation, read_explanation
 from medledger.formats.fhir.resources import (
@@ -30,7 +31,7 @@ from medledger.formats.fhir.resources import (
     ResourceT,
     preferred_name,
 )
-from medledger.formats.fhir.values import Unfit, moment, target
+from medledger.formats.fhir.values import moment, target
 
 _PERSON = 1
 

@@ -13,19 +13,11 @@ from decimal import Decimal
 
 from medledger.core.money import minor_units
 from medledger.errors import NegativeAmount, NotDecimal, UnknownCurrency
+from medledger.formats.faults import Unfit
 from medledger.formats.fhir.resources import Money, Reference
 
 # Of FHIR's dateTime those with a day, https://hl7.org/fhir/R4/datatypes.html#dateTime
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?", flags=re.ASCII)
-
-
-class Unfit(Exception):
-    """A resource cannot be taken: `field` is a FHIRPath with JSON's element names."""
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(field, problem)
-        self.field = field
-        self.problem = problem
 
 
 def target(reference: Reference, resource_type: str, path: str) -> str:

@@ -1,0 +1,1 @@
+"""medledger beside OpenAttestation and EAS: the same bills, the same machine, the same run."""
