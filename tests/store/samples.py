@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, text
@@ -85,6 +85,25 @@ def content(url: str) -> dict[str, list[Any]]:
 
 
 TABLES = ("signers", "transactions", "attempts", "segments", "batches", "documents", "outbox")
+
+
+@contextmanager
+def explained(url: str, table: str) -> Iterator[list[str]]:
+    """How the database would do each SELECT from a table that this program runs meanwhile."""
+    plans: list[str] = []
+
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("SELECT") and f"FROM {table}" in statement:
+            how = "EXPLAIN QUERY PLAN " if url.startswith("sqlite") else "EXPLAIN "
+            with closing(connection.connection.cursor()) as another:
+                another.execute(how + statement, parameters)
+                plans.append("\n".join(str(row[-1]) for row in another.fetchall()))
+
+    event.listen(Engine, "before_cursor_execute", explain)
+    try:
+        yield plans
+    finally:
+        event.remove(Engine, "before_cursor_execute", explain)
 
 
 @contextmanager

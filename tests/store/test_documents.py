@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -20,6 +21,7 @@ from tests.store.samples import (
     digest,
     document,
     documents,
+    explained,
     leaves,
     segment,
     signing,
@@ -291,6 +293,22 @@ def test_numbers_of__keys_with_quotes_and_wildcards__mean_themselves(store: Docu
         "\\": FIRST + 4,
     }
     assert store.numbers_of(LEDGER, ["复诊", "{a,b}"]) == {"复诊": FIRST + 2, "{a,b}": FIRST + 5}
+
+
+def test_numbers_of__the_planner_knows_nothing_yet__looks_each_key_up(
+    store: DocumentStore, url: str
+) -> None:
+    add(store, FIRST, *(f"visit-{index}" for index in range(3_000)))
+
+    with explained(url, "documents") as plans:
+        store.numbers_of(LEDGER, [f"visit-{index}" for index in range(500)])
+
+    # By both columns of the index: by the ledger alone, it would read all that was ever issued.
+    (plan,) = plans
+    assert re.search(KEY_LOOK_UP, plan), plan
+
+
+KEY_LOOK_UP = r"ledger=\? AND business_key=\?|Index Cond: .*ledger.* AND .*business_key"
 
 
 def test_add_batch__a_ledger_with_a_quote__means_itself(store: DocumentStore) -> None:

@@ -45,7 +45,7 @@ def bench() -> None:
 @click.option(
     "--workers",
     type=click.IntRange(0, 256),
-    help="Processes that seal; by default one for each core, 0 for none.",
+    help="Processes that seal; by default one for each core but one, 0 for none.",
 )
 @click.option(
     "--store",

@@ -114,7 +114,7 @@ def _check_normal_form(value: Any) -> None:
             _check_normal_form(inner)
 
 
-_LEAVES = {str, int, bool, type(None)}
+_LEAVES = frozenset((str, int, bool, type(None)))
 
 
 def _check(value: Any, depth: int) -> None:
@@ -126,9 +126,11 @@ def _check(value: Any, depth: int) -> None:
         if kind is dict:
             _check_keys(value)
             value = value.values()
-        for inner in value:
-            if type(inner) not in _LEAVES:
-                _check(inner, depth + 1)
+        # Mostly it holds nothing that nests: then one call says so.
+        if not _LEAVES.issuperset(map(type, value)):
+            for inner in value:
+                if type(inner) not in _LEAVES:
+                    _check(inner, depth + 1)
     elif kind not in _LEAVES:
         raise UnsealableValue(reason=f"a {kind.__name__} cannot be sealed")
 

@@ -173,8 +173,8 @@ class Invoice:
         fields: Fields = {
             "EInvoiceName": self.name,
             "TotalAmount": self.total_minor,
-            "IssueDate": f"{self.issued_at:%Y%m%d}",
-            "IssueTime": f"{self.issued_at:%H:%M:%S}",
+            "IssueDate": _day(self.issued_at),
+            "IssueTime": self.issued_at.isoformat()[11:19],
             "InvoicingParty": self.invoicing_party.json(),
             "PayerParty": self.payer_party.json(),
             "BizCode": self.business_key,
@@ -241,8 +241,8 @@ class RedLetter:
             name: value for name, value in self.original_fields.items() if name not in numbered
         }
         return repeated | {
-            "IssueDate": f"{self.issued_at:%Y%m%d}",
-            "IssueTime": f"{self.issued_at:%H:%M:%S}",
+            "IssueDate": _day(self.issued_at),
+            "IssueTime": self.issued_at.isoformat()[11:19],
             "BizCode": self.business_key,
             "relatedInvoiceCode": f"{original_code:08d}",
             "relatedInvoiceNumber": f"{original_serial:010d}",
@@ -333,7 +333,8 @@ def mask_identity(text: str) -> str:
 
 
 def _day(value: date | None) -> str:
-    return "" if value is None else f"{value:%Y%m%d}"
+    # Not by strftime, which takes ten times as long: bills have many dates.
+    return "" if value is None else value.isoformat()[:10].replace("-", "")
 
 
 def _require(condition: bool, field: str, problem: str) -> None:

@@ -143,7 +143,7 @@ class Hospital(Role):
         what cannot be issued, by business key and error, and none of the others waits for it; it is
         set aside (`outbox`). Without `on_reject` the error is raised. `segment` is by default the
         first of this hospital with room enough. `workers` processes seal where the stream is longer
-        than one batch, by default one for each core. Raises `NoSegment`, `SegmentUnknown`,
+        than one batch, by default one for each core but one. Raises `NoSegment`, `SegmentUnknown`,
         `SegmentExhausted`, `RpcUnavailable` and what the contract refuses.
         """
         self.resume()

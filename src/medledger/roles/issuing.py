@@ -395,8 +395,11 @@ def _require_key(key: str) -> None:
 
 
 def processes() -> int:
-    """Processes that seal where nothing else is said: one for each core."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processes that seal where nothing else is said: one for each core but the caller's own."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return max(cores - 1, 1)
 
 
 def sealed_of_stored(row: StoredDocument) -> Sealed:

@@ -16,15 +16,20 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Connection,
+    Select,
+    Text,
     and_,
     case,
     delete,
     exists,
     func,
     insert,
+    literal,
     select,
+    true,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -375,12 +380,7 @@ class DocumentStore:
         found: dict[str, int] = {}
         with self._database.reading() as connection:
             for keys in chunks(business_keys):
-                rows = connection.execute(
-                    select(documents.c.business_key, documents.c.number).where(
-                        documents.c.ledger == ledger,
-                        self._database.among(documents.c.business_key, keys),
-                    )
-                )
+                rows = connection.execute(self._numbers_under(ledger, keys))
                 found.update((key, number) for key, number in rows)
         return found
 
@@ -483,6 +483,23 @@ class DocumentStore:
             return dropped.rowcount
 
     # Parts of these
+
+    def _numbers_under(self, ledger: str, keys: list[str]) -> Select[str, int]:
+        """The business keys among `keys` that are stored, and their numbers."""
+        if self._database.is_sqlite:
+            return select(documents.c.business_key, documents.c.number).where(
+                documents.c.ledger == ledger, self._database.among(documents.c.business_key, keys)
+            )
+        # One look-up for each key, whatever the planner knows of the table: before its first
+        # ANALYZE it takes the ledger for the rarer condition, and reads all documents each time.
+        given = func.unnest(literal(keys, ARRAY(Text))).table_valued("key").render_derived()
+        stored = (
+            select(documents.c.number)
+            .where(documents.c.ledger == ledger, documents.c.business_key == given.c.key)
+            .limit(1)
+            .lateral()
+        )
+        return select(given.c.key, stored.c.number).join_from(given, stored, true())
 
     def _lock_segment(self, connection: Connection, ledger: str, segment: int) -> int:
         """The segment's next number; its row is locked until the transaction ends."""
