@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.chain.nodes import Calls, Relay, Reply, each, refusal
+from tests.roles.programs import start
 
 from medledger.chain.contract import Call
 from medledger.chain.local import LocalChain, free_port
@@ -238,6 +239,49 @@ def test_batch__more_than_one_body_takes__is_asked_in_parts(anvil: LocalChain) -
 def test_batch__of_nothing__asks_nothing(node: Relay) -> None:
     assert Rpc(node.url).batch([]) == []
     assert node.seen == []
+
+
+# Whose answer it is
+
+
+@pytest.mark.filterwarnings("ignore:Received batch response with missing")
+@pytest.mark.parametrize("wrong", [0, None, "1", "absent"])
+def test_request__the_answer_to_another_request__is_not_believed(
+    wrong: object, anvil: LocalChain
+) -> None:
+    def renumbered(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        del answer["id"]
+        return answer if wrong == "absent" else answer | {"id": wrong}
+
+    with Relay(anvil.url) as relay:
+        rpc = Rpc(relay.url)
+        relay.after = lambda calls, body: each(calls, body, renumbered)
+        for ask in (rpc.chain_id, lambda: rpc.batch([("eth_chainId", [])] * 2)):
+            with pytest.raises(RpcUnavailable, match="it answers another request"):
+                ask()
+        relay.after = lambda calls, body: body
+
+        assert rpc.chain_id() == 31337
+
+
+def test_request__by_a_process_that_was_forked__each_gets_its_own_answers(
+    anvil: LocalChain,
+) -> None:
+    rpc = Rpc(anvil.url)
+    asked_by = {"parent": "0x01", "child": "0x02"}
+    expected = {
+        who: "0x" + keccak256(bytes.fromhex(data[2:])).hex() for who, data in asked_by.items()
+    }
+
+    def ask(who: str) -> None:
+        found = {rpc.request("web3_sha3", asked_by[who]) for _ in range(200)}
+        assert found == {expected[who]}
+
+    ask("parent")
+    child_ends = start(lambda: ask("child"))
+    ask("parent")
+
+    assert child_ends() == 0
 
 
 # Blocks

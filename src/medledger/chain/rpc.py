@@ -13,10 +13,14 @@ does not matter.
 from __future__ import annotations
 
 import logging
+import os
 import re
+import secrets
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from typing import Any, TypeVar
 
 import requests
@@ -186,43 +190,95 @@ class _Node:
         """The address as messages show it: without user and password."""
         self.is_known = False
         """Whether its identity was found right, and it has answered since."""
-        self._provider = HTTPProvider(
-            url,
-            request_kwargs={"timeout": timeout_seconds},
-            exception_retry_configuration=None,
-        )
+        self._timeout_seconds = timeout_seconds
+        self._connect()
 
     def request(self, method: str, params: Sequence[Any]) -> Any:
+        connection = self._connection()
         try:
-            answer = self._provider.make_request(RPCEndpoint(method), list(params))
+            answer = connection.make_request(RPCEndpoint(method), list(params))
         except _NO_ANSWER as error:
             raise RpcUnavailable(url=self.name, problem=_reason(error)) from error
-        return self._result(answer)
+        return self._result(answer, connection.asked()[-1])
 
     def batch(self, part: Sequence[tuple[str, list[Any]]]) -> list[Any | RpcError]:
+        connection = self._connection()
         body = [(RPCEndpoint(method), params) for method, params in part]
         try:
-            answers = self._provider.make_batch_request(body)
+            answers = connection.make_batch_request(body)
         except _NO_ANSWER as error:
             raise RpcUnavailable(url=self.name, problem=_reason(error)) from error
         if not isinstance(answers, list) or len(answers) != len(part):
             raise RpcUnavailable(url=self.name, problem="it does not answer batches")
-        return [self._result_or_error(answer) for answer in answers]
+        asked = connection.asked()[-len(part) :]
+        return [
+            self._result_or_error(answer, id_) for answer, id_ in zip(answers, asked, strict=True)
+        ]
 
-    def _result_or_error(self, answer: Any) -> Any | RpcError:
+    def _connect(self) -> None:
+        self._process = os.getpid()
+        self._provider = _Connection(self.url, self._timeout_seconds)
+
+    def _connection(self) -> _Connection:
+        # A process that was forked would take its parent's answers, and the parent its.
+        if self._process != os.getpid():
+            self._connect()
+        return self._provider
+
+    def _result_or_error(self, answer: Any, asked: int) -> Any | RpcError:
         try:
-            return self._result(answer)
+            return self._result(answer, asked)
         except RpcError as error:
             return error
 
-    def _result(self, answer: Any) -> Any:
+    def _result(self, answer: Any, asked: int) -> Any:
         if not isinstance(answer, dict):
             raise RpcUnavailable(url=self.name, problem="its answer is not JSON-RPC")
+        # Before the id: a request that was not even read is refused under none.
         if error := answer.get("error"):
             raise _rpc_error(error)
         if "result" not in answer:
             raise RpcUnavailable(url=self.name, problem="its answer is not JSON-RPC")
+        if answer.get("id") != asked:
+            # Whatever comes next on this connection may be the answer to this one.
+            self._connect()
+            raise RpcUnavailable(url=self.name, problem="it answers another request")
         return answer["result"]
+
+
+class _Connection(HTTPProvider):
+    """web3's provider, which does not compare the ids of answers: `asked` tells what these were."""
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        super().__init__(
+            url,
+            request_kwargs={"timeout": timeout_seconds},
+            exception_retry_configuration=None,
+        )
+        # Not from 0: another connection's ids must not be this one's.
+        self.request_counter = self._ids = _Ids(secrets.randbits(32))
+
+    def asked(self) -> list[int]:
+        """The last ids under which this thread asked, in order."""
+        return list(self._ids.taken())
+
+
+class _Ids(count):  # type: ignore[type-arg]  # Python 3.11 takes no argument here
+    """Ids in ascending order, which keeps the last ones that each thread took."""
+
+    def __init__(self, _: int) -> None:
+        self._here = threading.local()
+
+    def __next__(self) -> int:
+        id_: int = super().__next__()
+        self.taken().append(id_)
+        return id_
+
+    def taken(self) -> deque[int]:
+        if not hasattr(self._here, "taken"):
+            self._here.taken = deque(maxlen=BATCH)
+        taken: deque[int] = self._here.taken
+        return taken
 
 
 def block_tag(block: Block) -> str:
