@@ -356,6 +356,38 @@ def test_parse_strict__a_key_twice__duplicate_key(text: str, key: str) -> None:
     assert caught.value.key == key
 
 
+tricky_text = st.text(st.sampled_from('\\"u0022,:{}a药'), max_size=5)
+
+
+@given(
+    st.lists(st.tuples(tricky_text, tricky_text | st.floats(0, 9) | integers), max_size=4),
+    st.booleans(),
+    st.booleans(),
+)
+def test_parse_strict__an_object_however_it_is_written__its_pairs_or_duplicate_key(
+    pairs: list[tuple[str, Any]], ascii_only: bool, is_within: bool
+) -> None:
+    written = [
+        json.dumps(key, ensure_ascii=ascii_only) + ": " + json.dumps(value, ensure_ascii=False)
+        for key, value in pairs
+    ]
+    text = "{" + ",".join(written) + "}"
+    text = f'{{"within": [{text}]}}' if is_within else text
+
+    if len(dict(pairs)) < len(pairs):
+        with pytest.raises(DuplicateKey):
+            parse_strict(text)
+        return
+    found = parse_strict(text)
+
+    expected = {
+        key: Decimal(repr(value)) if isinstance(value, float) else value for key, value in pairs
+    }
+    found = found["within"][0] if is_within else found
+    assert found == expected
+    assert [type(found[key]) for key in expected] == [type(value) for value in expected.values()]
+
+
 def test_parse_strict__one_key_in_two_objects__is_taken() -> None:
     assert parse_strict('[{"a": 1}, {"a": {"a": 2}}]') == [{"a": 1}, {"a": {"a": 2}}]
 

@@ -151,6 +151,53 @@ def parse_strict(text: str | bytes) -> Any:
     """
     if len(text) > MAX_BYTES:
         raise MalformedJson(reason=f"longer than {MAX_BYTES} bytes")
+    sound, value = _parse_sound(text)
+    return value if sound else _parse_slowly(text)
+
+
+def _parse_sound(text: str | bytes) -> tuple[bool, Any]:
+    """(True, the value) in a third of the time, or (False, None) where something may be wrong."""
+    try:
+        read = text.encode() if isinstance(text, str) else text
+        value = orjson.loads(read)
+        written = orjson.dumps(value)
+    except (UnicodeEncodeError, orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return False, None
+    # Of two equal keys one is lost, and its two quotes with it.
+    is_sound = (
+        _quotes(written) == _quotes(read)
+        and (written.isascii() or unicodedata.is_normalized("NFC", written.decode()))
+        and _is_plain(value, 0)
+    )
+    return is_sound, value
+
+
+def _quotes(text: bytes) -> int:
+    """How many quotes begin or end a string in sound JSON.
+
+    Of strings that end in a backslash fewer are counted, never more in what orjson writes than in
+    what it read.
+    """
+    return text.count(b'"') - text.count(rb"\"")
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether it holds no fraction, for which orjson has no `Decimal`, and does not nest deeply."""
+    kind = type(value)
+    if kind is dict:
+        value = value.values()
+    elif kind is not list:
+        return kind in _LEAVES
+    if _LEAVES.issuperset(map(type, value)):
+        return depth < MAX_DEPTH
+    for inner in value:
+        if type(inner) not in _LEAVES and not _is_plain(inner, depth + 1):
+            return False
+    return depth < MAX_DEPTH
+
+
+def _parse_slowly(text: str | bytes) -> Any:
+    """What is wrong, by name; or what only the standard library can read."""
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")

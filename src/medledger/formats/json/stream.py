@@ -8,14 +8,10 @@ of which no more is held in memory.
 from __future__ import annotations
 
 import io
-import unicodedata
 from collections.abc import Callable, Iterator
 
-import orjson
-
-from medledger.core.canonical import MAX_BYTES
 from medledger.core.documents import Invoice, Prescription
-from medledger.errors import BadNumber, BadResource, InputError, InvalidDocument
+from medledger.errors import BadNumber, BadResource, InvalidDocument
 from medledger.formats.faults import Unfit, parse
 from medledger.formats.json.documents import Kind, document_of
 from medledger.formats.lines import Broken, plain, read_lines
@@ -54,13 +50,6 @@ def read_documents(
 def read_document(text: bytes, kind: Kind) -> Invoice | Prescription:
     """The document of one line; raises `Unfit`."""
     try:
-        found = _parse_sound(text)
-        if found is not None:
-            return document_of(found, kind)
-    except InputError:
-        # Read again below: what is wrong is named in one way.
-        pass
-    try:
         return document_of(parse(text, WHOLE), kind)
     except InvalidDocument as error:
         field = error.values["field"]
@@ -69,32 +58,3 @@ def read_document(text: bytes, kind: Kind) -> Invoice | Prescription:
         ) from None
     except BadNumber:
         raise Unfit("relatedInvoice", "is not a document number") from None
-
-
-def _parse_sound(text: bytes) -> object | None:
-    """What `parse_strict` gives, in a third of its time, or None where it may refuse.
-
-    Two things only are not told: nesting, and numbers that are not whole. Documents have neither.
-    """
-    if len(text) > MAX_BYTES:
-        return None
-    try:
-        value: object = orjson.loads(text)
-        again = orjson.dumps(value)
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        return None
-    # Of two equal keys one is lost, and its two quotes with it.
-    if _quotes(again) != _quotes(text):
-        return None
-    if not again.isascii() and not unicodedata.is_normalized("NFC", again.decode()):
-        return None
-    return value
-
-
-def _quotes(text: bytes) -> int:
-    """How many quotes begin or end a string in sound JSON.
-
-    Of strings that end in a backslash fewer are counted, never more in what orjson writes than in
-    what it read.
-    """
-    return text.count(b'"') - text.count(rb"\"")
