@@ -35,29 +35,39 @@ COUNT = click.IntRange(min=1)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured. `bills` is a file with one bill a line."""
+    """How much is measured. `bills` is a file with one bill a line; ours issues `issued` of them,
+    over and over, since it starts processes of its own while the clock runs."""
 
     bills: Path
     count: int
+    issued: int
     batch: int
     cores: int
 
 
 @click.command()
 @click.option("--count", type=COUNT, default=2_000, show_default=True, help="Bills in each run.")
+@click.option("--issued", type=COUNT, default=100_000, show_default=True, help="Bills we issue.")
 @click.option("--runs", type=COUNT, default=3, show_default=True, help="Of each; medians count.")
 @click.option("--batch", type=COUNT, default=1_000, show_default=True, help="Bills in one tree.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, every run in it.")
-def main(count: int, runs: int, batch: int, as_json: bool) -> None:
+def main(count: int, issued: int, runs: int, batch: int, as_json: bool) -> None:
     """Print bills a second and gas of medledger and its peers, and the ratios."""
     load = round(os.getloadavg()[0], 2)
     try:
         install()
-        samples = measure(count, runs, batch)
+        samples = measure(count, issued, runs, batch)
     except MedledgerError as error:
         raise click.ClickException(str(error)) from error
     found = rows(samples)
-    about = {"count": count, "runs": runs, "batch": batch, "cores": os.cpu_count(), "load": load}
+    about = {
+        "count": count,
+        "issued": issued,
+        "runs": runs,
+        "batch": batch,
+        "cores": os.cpu_count(),
+        "load": load,
+    }
     if as_json:
         compared = {"rows": [asdict(row) for row in found], "samples": samples}
         click.echo(json.dumps(about | compared))
@@ -66,13 +76,13 @@ def main(count: int, runs: int, batch: int, as_json: bool) -> None:
         click.echo(table(found))
 
 
-def measure(count: int, runs: int, batch: int) -> dict[str, list[float]]:
+def measure(count: int, issued: int, runs: int, batch: int) -> dict[str, list[float]]:
     """Every run's figures by name, ours and theirs in turns, so that noise meets both."""
     samples: dict[str, list[float]] = defaultdict(list)
     with TemporaryDirectory(prefix="medledger-peers-") as folder:
         file = Path(folder) / "bills.ndjson"
         file.write_bytes(b"".join(line + b"\n" for line in bill_lines(count)))
-        plan = Plan(file, count, batch, os.cpu_count() or 1)
+        plan = Plan(file, count, issued, batch, os.cpu_count() or 1)
         for turn in range(1, runs + 1):
             click.echo(f"peers: run {turn} of {runs}", err=True)
             for name, figure in one_turn(plan):
@@ -82,7 +92,7 @@ def measure(count: int, runs: int, batch: int) -> dict[str, list[float]]:
 
 def one_turn(plan: Plan) -> Iterator[tuple[str, float]]:
     """Each figure of each party once."""
-    issued = ours("issue", "--count", str(plan.count), "--batch-size", str(plan.batch))
+    issued = ours("issue", "--count", str(plan.issued), "--batch-size", str(plan.batch))
     yield "ours_issue", issued["bills_per_second"]
     yield "ours_seal", issued["seal_per_second"]
     yield "ours_gas", issued["gas_per_bill"]
