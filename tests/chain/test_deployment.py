@@ -216,7 +216,7 @@ def test_connect__a_server_that_is_no_ethereum_node__says_so_in_one_line(
         relay.before = lambda calls: [refusal(call, "Method not found", -32601) for call in calls]
 
         with pytest.raises((RpcUnavailable, RpcError)) as error:
-            connect(Rpc(relay.url), manifest)
+            connect(Rpc(relay.url), manifest).institutions.institution_count()
 
     assert "\n" not in str(error.value)
 

@@ -91,9 +91,23 @@ def test_connect__another_chain__wrong_chain(world: World, anvil: LocalChain) ->
         Auditor.connect(anvil.url, deployment=replace(world.ledgers.manifest, chain_id=5))
 
 
-def test_connect__no_node__unavailable(world: World) -> None:
+def test_connect__no_node__what_needs_one_is_unavailable(world: World) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    auditor = Auditor.connect(url, deployment=world.ledgers.manifest)
+
     with pytest.raises(RpcUnavailable):
-        Auditor.connect(f"http://127.0.0.1:{free_port()}", deployment=world.ledgers.manifest)
+        auditor.audit()
+
+
+def test_connect__another_chain_answers_later__wrong_chain(world: World, anvil: LocalChain) -> None:
+    with Relay(anvil.url) as relay:
+        relay.before = lambda calls: 503
+        another = replace(world.ledgers.manifest, chain_id=5)
+        auditor = Auditor.connect(relay.url, deployment=another)
+        relay.before = lambda calls: None
+
+        with pytest.raises(WrongChain):
+            auditor.audit()
 
 
 # Somebody who has only evidence

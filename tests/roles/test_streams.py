@@ -10,7 +10,7 @@ from tests.chain.nodes import Relay
 from tests.roles.programs import start
 from tests.roles.world import World, bill
 
-from medledger.chain.local import LocalChain
+from medledger.chain.local import LocalChain, free_port
 from medledger.chain.rpc import Rpc
 from medledger.core.documents import Invoice, Prescription
 from medledger.errors import RpcUnavailable
@@ -87,6 +87,36 @@ def test_accept_many__no_node_has_ever_told_the_segments__unavailable(
             list(hospital.accept_many(bills(1)))
 
     assert hospital.store.numbers(world.ledgers.invoices.address) == []
+
+
+def test_accept_many__started_while_no_node_answers__is_issued_when_it_is_back(
+    store_url: str, world: World
+) -> None:
+    world.hospital_again(store=store_url).issue(bill("before"))
+    nowhere = Rpc(f"http://127.0.0.1:{free_port()}")
+
+    offline = world.hospital_again(rpc=nowhere, store=store_url)
+    (accepted,) = offline.accept_many([bill("after")])
+    assert list(offline.outbox().documents()) == []
+
+    assert world.hospital_again(store=store_url).resume() == []
+    (receipt,) = world.hospital_again(store=store_url).issue_many([bill("after")])
+    assert (receipt.number, receipt.is_new) == (accepted.number, False)
+    world.auditor.verify(receipt.evidence())
+
+
+def test_accept_many__two_hospitals_on_one_store_and_no_node__is_for_neither(
+    store_url: str, world: World
+) -> None:
+    for role in ("hospital", "other_hospital"):
+        world.hospital_again(role, store=store_url).issue(bill(role))
+    nowhere = Rpc(f"http://127.0.0.1:{free_port()}")
+    offline = world.hospital_again(rpc=nowhere, store=store_url)
+
+    with pytest.raises(RpcUnavailable):
+        list(offline.accept_many([bill("after")]))
+
+    assert len(offline.store.numbers(world.ledgers.invoices.address)) == 2
 
 
 def test_accept_many__no_node_answers_for_long__all_are_issued_once_when_it_is_back(

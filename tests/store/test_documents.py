@@ -71,14 +71,13 @@ def test_save_segment__known__keeps_the_higher_next(
     assert found == store.segment(LEDGER, 1) == segment(next_=FIRST + left)
 
 
-def test_segments__of_an_institution__by_id_and_without_the_others(store: DocumentStore) -> None:
-    given = [segment(id_=id_) for id_ in (3, 1, 2)]
-    others = [segment(id_=4, institution=8), segment(OTHER_LEDGER, id_=5)]
-    for row in given + others:
+def test_segments__of_a_ledger__by_id_and_without_the_others(store: DocumentStore) -> None:
+    given = [segment(id_=3), segment(id_=1, institution=8), segment(id_=2)]
+    for row in [*given, segment(OTHER_LEDGER, id_=5)]:
         store.save_segment(row)
 
-    assert store.segments(LEDGER, 7) == sorted(given, key=lambda row: row.segment)
-    assert store.segments(LEDGER, 9) == []
+    assert store.segments(LEDGER) == sorted(given, key=lambda row: row.segment)
+    assert store.segments("0x" + 40 * "9") == []
 
 
 def test_reset_segment__nothing_is_waiting__goes_on_there(store: DocumentStore) -> None:

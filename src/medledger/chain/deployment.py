@@ -192,8 +192,8 @@ class Ledgers:
 def connect(rpc: Rpc, manifest: Manifest) -> Ledgers:
     """The contracts, after comparing chain id, genesis hash and every code hash.
 
-    From then on every node of `rpc` is compared before its first use and after each failure. Raises
-    `WrongChain`, `ContractMissing` or `RpcUnavailable`.
+    From then on every node of `rpc` is compared before its first use and after each failure; the
+    first that answers, where none does now. Raises `WrongChain` or `ContractMissing`.
     """
     rpc.require_identity(lambda node: _require_deployed(node, manifest))
     return _ledgers(rpc, manifest)

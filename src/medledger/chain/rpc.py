@@ -77,13 +77,16 @@ class Rpc:
         """Holds the node in use, and from now on every node before its first use and after each
         failure, against `check`, which raises `WrongChain` or `ContractMissing`.
 
-        Raises what `check` raises where no node passes; nothing is required then.
+        Raises what `check` raises where no node passes; nothing is required then. Where none
+        answers, it is required of the first that does.
         """
         before, self._identity = self._identity, check
         for node in self._nodes:
             node.is_known = False
         try:
             self._ask(lambda node: node.name)
+        except RpcUnavailable as error:
+            _LOG.warning("not compared yet: %s", error)
         except ChainError:
             self._identity = before
             raise

@@ -103,7 +103,15 @@ class Numbers:
     def _known(self) -> dict[int, SegmentRow]:
         store, address = self._hospital.store, self._ledger.address
         if self._segment is None:
-            rows = store.segments(address, self._hospital.institution)
+            rows = store.segments(address)
+            try:
+                institution = self._hospital.institution
+            except RpcUnavailable:
+                if len({row.institution for row in rows}) != 1:
+                    raise
+                # No chain can say whom the key acts for now: for the one hospital of this store.
+                institution = rows[0].institution
+            rows = [row for row in rows if row.institution == institution]
         else:
             rows = [row for row in [store.segment(address, self._segment)] if row is not None]
         return {row.segment: row for row in rows}

@@ -205,13 +205,11 @@ class DocumentStore:
             ).one_or_none()
         return None if row is None else SegmentRow(*row)
 
-    def segments(self, ledger: str, institution: int) -> list[SegmentRow]:
-        """The known segments of an institution, by id."""
+    def segments(self, ledger: str) -> list[SegmentRow]:
+        """The known segments of all institutions that issue from this store, by id."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                select(*_SEGMENT)
-                .where(segments.c.ledger == ledger, segments.c.institution == institution)
-                .order_by(segments.c.segment)
+                select(*_SEGMENT).where(segments.c.ledger == ledger).order_by(segments.c.segment)
             )
             return [SegmentRow(*row) for row in rows]
 
