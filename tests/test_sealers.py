@@ -23,7 +23,7 @@ from medledger.sealers import Sealers, Ticket
 
 pytestmark = pytest.mark.timeout(120)
 
-MORE_THAN_A_PIPE_HOLDS = 1000
+MORE_THAN_A_PIPE_HOLDS = 4000
 """Documents: a megabyte as drafts, and more sealed."""
 
 

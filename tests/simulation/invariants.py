@@ -44,12 +44,15 @@ def effects(simulation: Simulation) -> Iterator[str]:
     for kind in simulation.accepted:
         yield from _batches(simulation, kind, journalled)
     mined = _succeeded(simulation, journalled)
+    accepted: Counter[str] = Counter()
     for found in journalled:
         count = sum(one.hash in mined for one in found.attempts if not one.is_cancellation)
-        if count > (found.stage == "final" or found.intent.name.endswith(".issue")):
+        if _was_refused(simulation, found):
+            accepted[found.intent.name] += count
+        elif count > (found.stage == "final" or found.intent.name.endswith(".issue")):
             yield f"{found.intent.name} is {found.stage} and took effect {count} times"
     counts = Auditor(simulation.ledgers).audit().state.counts
-    finals = Counter(found.intent.name for found in journalled if found.stage == "final")
+    finals = accepted + Counter(one.intent.name for one in journalled if one.stage == "final")
     for event, functions in FUNCTIONS.items():
         expected = sum(finals[name] for name in functions)
         if counts.get(event, 0) != expected:
@@ -60,18 +63,23 @@ def _batches(simulation: Simulation, kind: str, journalled: Sequence[Transaction
     rpc, manifest = simulation.ledgers.rpc, simulation.manifest
     logs = fetch_events(rpc, [simulation.ledger(kind)], manifest.block, rpc.block_number())
     store = set(simulation.issued(kind))
-    refused = {hash_ for found in journalled if found.stage == "failed" for hash_ in found.hashes}
+    refused = {
+        hash_ for found in journalled if _was_refused(simulation, found) for hash_ in found.hashes
+    }
     for item in logs:
         if not isinstance(item.event, BatchIssued):
             continue
         batch = (item.event.first, item.event.count, item.event.root)
-        # Refused in a block that was final and went away, accepted in another: not promised.
-        was_refused = simulation.was_deep and item.transaction in refused
-        if batch not in store and not was_refused:
+        if batch not in store and item.transaction not in refused:
             yield f"{kind}: batch {batch[:2]} is on chain only"
         store.discard(batch)
     for first, count, _ in sorted(store):
         yield f"{kind}: batch {(first, count)} is in the store only"
+
+
+def _was_refused(simulation: Simulation, found: Transaction) -> bool:
+    """Refused in a block that was final and went away: that another accepts it is not ruled out."""
+    return simulation.was_deep and found.stage == "failed"
 
 
 def transactions(simulation: Simulation) -> Iterator[Transaction]:

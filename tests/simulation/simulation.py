@@ -609,6 +609,9 @@ class Simulation:
         self.node.stalled = 0
         self.node.mines_each = True
         self._open()
+        # A chain goes on: what a node that was put back had in higher blocks is known to be gone
+        # only when it has other blocks there.
+        self.node.mine(max(self._highest_final() - self.node.head, 0))
         for _ in range(ROUNDS):
             self.time.slept = 0
             self.time.now += 60
@@ -623,6 +626,10 @@ class Simulation:
             raise Violation("does not come to rest")
         self._act_once_more()
         self.check_kept()
+
+    def _highest_final(self) -> int:
+        finals = [journal.last_final(None) for _, journal in self.signers()]
+        return max((found.block or 0 for found in finals if found is not None), default=0)
 
     def _resume(self, hospital: Hospital) -> None:
         try:

@@ -361,7 +361,7 @@ async def healthz() -> HealthBody:
 def readyz(request: Request) -> HealthBody:
     """The chain answers and is the right one, and the store takes writes; else 503."""
     ledgers: Ledgers = request.app.state.ledgers
-    connect(ledgers.rpc, ledgers.manifest)
+    connect(ledgers.rpc, ledgers.manifest).rpc.block_number()
     desk: IssuingDesk | None = request.app.state.desk
     if desk is not None:
         desk.hospital.store.check()
