@@ -180,7 +180,7 @@ def test_lock__signed_for_an_earlier_deployment__is_refused(
     batch = issue_bills(1)
     second, second_claims = deploy_invoices_and_claims(institutions, 100, supervisor)
     serial = batch.number() - bill_segment.number(0)
-    second.allot(ids[hospital], bill_segment.code, serial, serial, sender=supervisor)
+    second.allot(ids[hospital], bill_segment.code, serial, serial, False, sender=supervisor)
     receipt = second.issue(1, batch.number(), 1, batch.tree.root, sender=hospital)
     head = (batch.number(), 1, 1, receipt.timestamp)
     second.open(batch.headers[0].as_abi(), head, [], sender=stranger)
@@ -739,11 +739,11 @@ ACTS = {
     ),
     "supervisor allots bills": (
         "other_supervisor",
-        lambda c, w: c.invoices.allot(c.ids[c.roles.hospital], 1, 1, 9, sender=c.by),
+        lambda c, w: c.invoices.allot(c.ids[c.roles.hospital], 1, 1, 9, False, sender=c.by),
     ),
     "supervisor allots prescriptions": (
         "other_supervisor",
-        lambda c, w: c.prescriptions.allot(c.ids[c.roles.hospital], 1, 1, 9, sender=c.by),
+        lambda c, w: c.prescriptions.allot(c.ids[c.roles.hospital], 1, 1, 9, False, sender=c.by),
     ),
     "supervisor pauses bills": (
         "other_supervisor",
@@ -915,10 +915,10 @@ def test_suspend__what_was_done_before__stays(
 
 
 def test_remove_operator__what_the_key_did_before__stays(
-    institutions, invoices, hospital, hospital_second_key, stranger, issue_bills
+    institutions, invoices, hospital, supervisor, stranger, issue_bills
 ):
     batch = issue_bills(2)
-    institutions.removeOperator(hospital, sender=hospital_second_key)
+    institutions.removeOperator(hospital, sender=supervisor)
 
     invoices.open(*batch.proof(1), sender=stranger)
 

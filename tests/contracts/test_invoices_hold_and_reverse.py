@@ -290,7 +290,7 @@ def test_reverse__red_letter_of_another_segment_of_the_hospital__is_accepted(
     invoices, ids, issue_bills, open_bill, hospital, supervisor, reverse, bill_segment
 ):
     code = bill_segment.code + 1
-    receipt = invoices.allot(ids[hospital], code, 1, 10, sender=supervisor)
+    receipt = invoices.allot(ids[hospital], code, 1, 10, False, sender=supervisor)
     segment = type(bill_segment)(receipt.return_value, code, hospital)
     number = open_bill()
     red_letter = issue_bills(1, segment=segment).number()
