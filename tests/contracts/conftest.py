@@ -624,6 +624,29 @@ def issue_bills(invoices: Any, patient: PatientKey, bill_segment: Segment) -> Ca
 
 
 @steady
+def issue_red_letters(invoices: Any, bill_segment: Segment) -> Callable[..., Batch]:
+    """Issues a partial red letter for each amount of a bill that is opened, in one batch."""
+
+    def issue(number: int, *amounts: int, **changes: Any) -> Batch:
+        original = invoices.invoiceOf(number)
+
+        def header_of(red_letter: int) -> InvoiceHeader:
+            place = red_letter - first
+            given = {"patient": original.patient, "currency": original.currency, "on_hold": True}
+            return InvoiceHeader(
+                number=red_letter,
+                claimable=amounts[place],
+                body=keccak256(b"body" + word(red_letter)),
+                **(given | changes),
+            )
+
+        first = invoices.segmentOf(bill_segment.id).next
+        return _issue(invoices, bill_segment, len(amounts), header_of, None)
+
+    return issue
+
+
+@steady
 def open_bills(invoices: Any, issue_bills: Any, stranger: Any) -> Callable[..., list[int]]:
     """Issues `count` bills in one batch, opens each, and returns their numbers."""
 

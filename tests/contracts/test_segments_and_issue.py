@@ -487,7 +487,13 @@ def issue_endorsed(invoices, hospital, supervisor, endorsement, endorsed, far_fu
     """Issues a batch of the endorsed segment; what is signed may differ from what is sent."""
 
     def act(
-        first=None, count=3, root=ROOT, deadline=far_future, signer=supervisor, by=None, **signed
+        first=None,
+        count=3,
+        root=ROOT,
+        deadline=far_future,
+        signer=supervisor,
+        by=None,
+        signed=None,
     ):
         segment, start = endorsed
         sent = {
@@ -497,7 +503,7 @@ def issue_endorsed(invoices, hospital, supervisor, endorsement, endorsed, far_fu
             "root": root,
             "deadline": deadline,
         }
-        signature = endorsement(invoices, by or signer, **(sent | signed))
+        signature = endorsement(invoices, by or signer, **(sent | (signed or {})))
         return invoices.issueEndorsed(*sent.values(), signer, signature, sender=hospital)
 
     return act
@@ -577,7 +583,7 @@ def test_issue_endorsed__signed_for_something_else__is_refused(
     invoices, supervisor, issue_endorsed, endorsed, refused, signed
 ):
     with refused(invoices.EndorsementInvalid, first=endorsed[1], signer=supervisor):
-        issue_endorsed(**signed)
+        issue_endorsed(signed=signed)
 
 
 def test_issue_endorsed__signed_by_another_key__is_refused(
