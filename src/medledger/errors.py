@@ -21,8 +21,8 @@
     │   └── WrongChain, ContractMissing, TransactionFailed (TransactionReverted,
     │       OutOfGas), ToolMissing, PortUnusable
     ├── SetupError               keys, manifest or store are missing or wrong  exit 7
-    │   └── ManifestMissing, ManifestInvalid, KeyMissing, StoreError, NoSegment, NotIssued,
-    │       NotFound
+    │   └── ManifestMissing, ManifestInvalid, KeyMissing, StoreError, EndorserFailed, NoSegment,
+    │       NotIssued, NotFound
     └── AuditError               chain and records disagree                exit 8
         └── AuditMismatch, FraudWentThrough
 
@@ -529,6 +529,10 @@ class LeasePeriodInvalid(Refusal):
     message = "the lease period is zero"
 
 
+class CheckpointUnorderedInsertion(Refusal):
+    message = "a block is older than the last change of an institution"
+
+
 class InvalidShortString(Refusal):
     message = "an EIP-712 domain string is damaged"
 
@@ -664,6 +668,11 @@ class KeyMissing(SetupError):
 
 class StoreError(SetupError):
     message = "the store {store} {problem}"
+
+
+class EndorserFailed(SetupError):
+    message = "the endorser {command!r} {problem}"
+    hint = "it takes a request on standard input and prints the endorsement: medledger endorse -"
 
 
 class NoSegment(SetupError):

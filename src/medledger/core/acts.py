@@ -9,6 +9,7 @@ An act travels twice, as a file of one format: to whoever signs it, and back wit
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ from medledger.core.hashing import (
     signing_digest,
 )
 from medledger.core.patient_keys import address_of_key, signature_of
-from medledger.errors import InputError, MalformedAct
+from medledger.errors import ActMismatch, InputError, MalformedAct
 
 FORMAT = "medledger-act-1"
 _KEYS = {"format", "type", "message", "chainId", "contract", "signer", "signature"}
@@ -55,6 +56,19 @@ class Act:
                 problem=f"is a {type(self.message).__name__}, expected a {kind.__name__}"
             )
         return self.message
+
+    def require_for(self, chain_id: int, contracts: Collection[str]) -> None:
+        """Raises `ActMismatch` unless it is for one of these contracts on this chain."""
+        if self.chain_id != chain_id or self.contract not in contracts:
+            raise ActMismatch(
+                problem=f"is for {self.contract} on chain {self.chain_id}, "
+                f"not {' or '.join(contracts)} on chain {chain_id}"
+            )
+
+    def require_signed(self) -> None:
+        """Raises `ActMismatch` for one that still waits for its signature."""
+        if not self.signature:
+            raise ActMismatch(problem="is not signed")
 
     def to_json(self) -> str:
         """The file's text; `from_json` reads it back."""
@@ -109,12 +123,11 @@ def _message(kind: type[InstitutionMessage], values: Any) -> InstitutionMessage:
     names = [field.name for field in fields(kind)]
     if not isinstance(values, dict) or set(values) != set(names):
         raise MalformedAct(problem=f"has not the members {', '.join(names)}")
-    return kind(
-        **{
-            name: hex_bytes(value, 32) if name == "root" else _whole(name, value)
-            for name, value in values.items()
-        }
-    )
+    read: dict[str, Any] = {
+        name: hex_bytes(value, 32) if name == "root" else _whole(name, value)
+        for name, value in values.items()
+    }
+    return kind(**read)
 
 
 def _whole(name: str, value: Any) -> int:
