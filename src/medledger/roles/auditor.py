@@ -164,13 +164,19 @@ class Auditor(Role):
         addresses = [ledger.address]
         if kind == "Invoice":
             addresses.append(self.ledgers.claims.address)
-        issued = [abi.event_topic("BatchIssued")]
+        issued = [abi.event_topic(name) for name in ("BatchIssued", "BatchEndorsed")]
+        first = None
         for item in fetch_events(rpc, [ledger.address], manifest.block, last, topics=[issued]):
-            batch = item.event
-            if isinstance(batch, on_chain.BatchIssued) and (
-                batch.first <= number < batch.first + batch.count
-            ):
-                yield item
+            match item.event:
+                case on_chain.BatchIssued() as batch if number in range(
+                    batch.first, batch.first + batch.count
+                ):
+                    first = batch.first
+                    yield item
+                case on_chain.BatchEndorsed() as batch if batch.first == first:
+                    yield item
+                case _:
+                    pass
         own = list(fetch_events(rpc, addresses, manifest.block, last, topics=[None, topic]))
         if kind == "Invoice":
             # A red letter's own life begins with the reversal that names it second.
@@ -179,7 +185,7 @@ class Auditor(Role):
                 rpc, [ledger.address], manifest.block, last, topics=[names, None, topic]
             )
         for item in sorted(own, key=lambda found: (found.block, found.index)):
-            if not isinstance(item.event, on_chain.BatchIssued):
+            if not isinstance(item.event, on_chain.BatchIssued | on_chain.BatchEndorsed):
                 yield item
 
     def _timed_events(self, last: int) -> Iterator[list[tuple[Logged, int]]]:

@@ -48,6 +48,7 @@ from medledger.core.states import Hold, Standing
 from medledger.core.transactions import Stage, Transaction
 from medledger.errors import (
     ActMismatch,
+    DuplicateBusinessKey,
     InvoiceInUse,
     InvoiceIsRedLetter,
     InvoiceIsReversed,
@@ -325,9 +326,10 @@ class Hospital(Role):
         """Takes back part of what the patient bore, by a red-letter bill issued for it.
 
         `business_key` is the hospital's own number of the refund: given again, it takes back
-        nothing more. The bill is opened first where nobody has. Raises `ReversalAmountInvalid`,
-        `InvoiceInUse` while a payer has it locked, `InvoiceIsReversed`, `InvoiceIsRedLetter` or
-        `InvoiceOnPaper`; `NotFound` where the bill is not in the store.
+        nothing more (`InvoiceIsRedLetter`), or finishes what stopped. The bill is opened first
+        where nobody has. Raises `ReversalAmountInvalid`, `InvoiceInUse` while a payer has it
+        locked, `InvoiceIsReversed`, `InvoiceIsRedLetter`, `InvoiceOnPaper`; `DuplicateBusinessKey`
+        for a refund of another amount; `NotFound` where the bill is not in the store.
         """
         self._require_reversible(number)
         invoices = self.ledgers.invoices
@@ -351,6 +353,8 @@ class Hospital(Role):
         (receipt,) = self.issue_many([letter], segment=segment, batch=1, compares=False)
         evidence = receipt.evidence()
         assert isinstance(evidence.header, InvoiceHeader)
+        if evidence.header.claimable != amount_minor:
+            raise DuplicateBusinessKey(key=business_key, number=receipt.number)
         return self._send(
             invoices.reverse_part(
                 self._segment_of(number, "Invoice"),
