@@ -120,12 +120,12 @@ contract Claims is IClaims, PatientActs {
     /// @inheritdoc IClaims
     function remainderOf(uint64 number) external view returns (uint64) {
         (uint64 locked, uint64 reimbursed) = usageOf(number);
-        return invoices.invoiceOf(number).claimable - locked - reimbursed;
+        return _remainder(invoices.claimableOf(number), locked + reimbursed);
     }
 
     /// @inheritdoc IClaims
     function recoupDueOf(uint64 number) external view returns (uint64) {
-        return invoices.isReversed(number) ? _usages[number].reimbursed : 0;
+        return _remainder(_usages[number].reimbursed, invoices.claimableOf(number));
     }
 
     function _lock(uint64 number, uint64 amount, uint64 deadline, bytes calldata authorisation) private {
@@ -161,7 +161,7 @@ contract Claims is IClaims, PatientActs {
         (patient, claimable) = invoices.requireUsable(number);
         (holders, locked) = _sweep(number);
         if (holders >> 160 != 0) revert TooManyLocks(number);
-        uint64 remainder = claimable - locked - _usages[number].reimbursed;
+        uint64 remainder = _remainder(claimable, locked + _usages[number].reimbursed);
         if (amount > remainder) revert OverRemainder(number, amount, remainder);
     }
 
@@ -180,6 +180,11 @@ contract Claims is IClaims, PatientActs {
                 locked += claim.amount;
             }
         }
+    }
+
+    /// @dev A partial reversal may leave less claimable than was reimbursed.
+    function _remainder(uint64 whole, uint64 taken) private pure returns (uint64) {
+        return whole > taken ? whole - taken : 0;
     }
 
     function _isOpen(Claim storage claim) private view returns (bool) {

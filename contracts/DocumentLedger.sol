@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
+import {SignedActs} from "./SignedActs.sol";
 import {IDocumentLedger} from "./interfaces/IDocumentLedger.sol";
 import {IInstitutions} from "./interfaces/IInstitutions.sol";
 import {Hashing} from "./libraries/Hashing.sol";
@@ -9,9 +10,10 @@ import {Kinds} from "./libraries/Kinds.sol";
 
 /// @title A ledger of sealed, numbered documents
 /// @dev Guarantees: a number is issued once, in a segment of one institution, and can be opened with
-/// one header only. Trusts: `institutions`, and its supervisors to allot and pause. Does not: see the
-/// documents, or store anything per document before its first use.
-abstract contract DocumentLedger is IDocumentLedger, Pausable {
+/// one header only; a batch of an endorsed segment has a supervisor's signature. Trusts:
+/// `institutions`, and its supervisors to allot, endorse and pause. Does not: see the documents, or
+/// store anything per document before its first use.
+abstract contract DocumentLedger is IDocumentLedger, Pausable, SignedActs {
     uint64 private constant SERIALS = 10 ** 10;
     uint32 private constant MAX_CODE = 10 ** 8 - 1;
 
@@ -37,7 +39,7 @@ abstract contract DocumentLedger is IDocumentLedger, Pausable {
     }
 
     /// @inheritdoc IDocumentLedger
-    function allot(uint32 institution, uint32 code, uint64 first, uint64 last)
+    function allot(uint32 institution, uint32 code, uint64 first, uint64 last, bool endorsed)
         external
         onlySupervisor
         returns (uint32 segment)
@@ -51,25 +53,49 @@ abstract contract DocumentLedger is IDocumentLedger, Pausable {
         uint64 base = code * SERIALS;
         segment = ++segmentCount;
         highestSerialOf[code] = last;
-        _segments[segment] = Segment(institution, base + first, base + first, base + last);
-        emit SegmentAllotted(segment, institution, base + first, base + last, msg.sender);
+        _segments[segment] = Segment(institution, base + first, base + first, base + last, endorsed, false);
+        emit SegmentAllotted(segment, institution, base + first, base + last, endorsed, msg.sender);
     }
 
     /// @inheritdoc IDocumentLedger
-    function issue(uint32 segment, uint64 first, uint32 count, bytes32 root) external whenNotPaused {
-        Segment storage record = _segmentOfCaller(segment);
-        if (count == 0) revert BatchEmpty();
-        if (first < record.first || first > record.last) revert NumberOutsideSegment(first, segment);
+    function withdraw(uint32 segment, uint16 reason) external onlySupervisor {
+        Segment storage record = _segments[segment];
+        if (record.institution == 0) revert SegmentUnknown(segment);
+        if (record.withdrawn) revert SegmentIsWithdrawn(segment);
         uint64 next = record.next;
-        if (first < next) revert NumberAlreadyIssued(first);
-        if (first > next) revert NumberSkipped(first, next);
-        uint64 left = record.last + 1 - next;
-        if (count > left) revert SegmentExhausted(segment, left, count);
+        uint64 last = record.last;
+        if (next > last) revert NothingToWithdraw(segment);
 
-        record.next = next + count;
-        headHashOf[first] =
-            Hashing.headHash(Hashing.TreeHead(first, count, segment, uint64(block.timestamp)), root);
-        emit BatchIssued(first, segment, record.institution, count, root, msg.sender);
+        record.withdrawn = true;
+        emit SegmentWithdrawn(segment, next, last, reason, msg.sender);
+    }
+
+    /// @inheritdoc IDocumentLedger
+    function issue(uint32 segment, uint64 first, uint32 count, bytes32 root) external {
+        Segment memory record = _segmentOfCaller(segment);
+        if (record.endorsed) revert EndorsementMissing(segment);
+        _issue(record, segment, first, count, root);
+    }
+
+    /// @inheritdoc IDocumentLedger
+    function issueEndorsed(
+        uint32 segment,
+        uint64 first,
+        uint32 count,
+        bytes32 root,
+        uint64 deadline,
+        address signer,
+        bytes calldata endorsement
+    ) external {
+        Segment memory record = _segmentOfCaller(segment);
+        if (deadline < block.timestamp) revert EndorsementExpired(first, deadline);
+        uint32 supervisor = institutions.authorise(signer, Kinds.SUPERVISOR);
+        if (supervisor == record.institution) revert EndorserIsIssuer(supervisor);
+        bytes32 act = Hashing.batchEndorsement(segment, first, count, root, deadline);
+        if (!_isSignedBy(signer, act, endorsement)) revert EndorsementInvalid(first, signer);
+
+        _issue(record, segment, first, count, root);
+        emit BatchEndorsed(first, segment, supervisor, signer);
     }
 
     /// @inheritdoc IDocumentLedger
@@ -83,7 +109,9 @@ abstract contract DocumentLedger is IDocumentLedger, Pausable {
     /// @inheritdoc IDocumentLedger
     function release(uint32 segment, uint64 number) external {
         _requireIssuedByCaller(segment, number);
-        if (holdOf[number] == Hold.Released) revert DocumentNotHeld(number);
+        Hold said = holdOf[number];
+        bool isHeld = said == Hold.Held || (said == Hold.AsIssued && _isBornOnHold(number));
+        if (!isHeld) revert DocumentNotHeld(number);
         holdOf[number] = Hold.Released;
         emit DocumentReleased(number, msg.sender);
     }
@@ -123,8 +151,11 @@ abstract contract DocumentLedger is IDocumentLedger, Pausable {
         if (headHashOf[head.first] != Hashing.headHash(head, root)) revert ProofInvalid(number);
     }
 
+    /// @dev What the header of an opened document says; false before it is opened.
+    function _isBornOnHold(uint64 number) internal view virtual returns (bool);
+
     function _requireIssuedByCaller(uint32 segment, uint64 number) internal view {
-        Segment storage record = _segmentOfCaller(segment);
+        Segment memory record = _segmentOfCaller(segment);
         if (number < record.first || number > record.last) revert NumberOutsideSegment(number, segment);
         if (number >= record.next) revert NumberNotIssued(number);
     }
@@ -135,7 +166,32 @@ abstract contract DocumentLedger is IDocumentLedger, Pausable {
         if (said == Hold.Held || (bornOnHold && said == Hold.AsIssued)) revert DocumentIsHeld(number);
     }
 
-    function _segmentOfCaller(uint32 segment) private view returns (Segment storage record) {
+    /// @dev `record` is the segment as it is stored, read once.
+    function _issue(Segment memory record, uint32 segment, uint64 first, uint32 count, bytes32 root)
+        private
+        whenNotPaused
+    {
+        if (count == 0) revert BatchEmpty();
+        if (record.withdrawn) revert SegmentIsWithdrawn(segment);
+        uint64 next = record.next;
+        uint64 last = record.last;
+        // What follows the last number is told as exhaustion once that number was taken.
+        if (first < record.first || (first > last && first != next)) {
+            revert NumberOutsideSegment(first, segment);
+        }
+        if (first < next) revert NumberAlreadyIssued(first);
+        if (first > next) revert NumberSkipped(first, next);
+        uint64 left = last + 1 - next;
+        if (count > left) revert SegmentExhausted(segment, left, count);
+
+        _segments[segment].next = next + count;
+        headHashOf[first] =
+            Hashing.headHash(Hashing.TreeHead(first, count, segment, uint64(block.timestamp)), root);
+        emit BatchIssued(first, segment, record.institution, count, root, msg.sender);
+        if (count == left) emit SegmentUsedUp(segment, last);
+    }
+
+    function _segmentOfCaller(uint32 segment) private view returns (Segment memory record) {
         record = _segments[segment];
         if (record.institution == 0) revert SegmentUnknown(segment);
         if (institutions.authorise(msg.sender, _issuerKind) != record.institution) {

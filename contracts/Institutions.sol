@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
+import {SignedActs} from "./SignedActs.sol";
 import {IInstitutions} from "./interfaces/IInstitutions.sol";
+import {Hashing} from "./libraries/Hashing.sol";
 import {Kinds} from "./libraries/Kinds.sol";
 
 /// @title Accredited institutions and their operators
 /// @dev Guarantees: only supervisors accredit, renew, suspend and reinstate; one key acts for one
-/// institution, ever. Trusts: its supervisors, all of them equally. Does not: check names, or limit a
-/// supervisor to its region.
-contract Institutions is IInstitutions {
+/// institution, ever, and only by its own consent or a supervisor's accreditation; no act of a
+/// supervisor leaves the ledger without one. Trusts: its supervisors, all of them equally. Does not:
+/// check names, or limit a supervisor to its region.
+contract Institutions is IInstitutions, SignedActs {
+    using Checkpoints for Checkpoints.Trace208;
+
     mapping(uint32 institution => Institution) private _institutions;
+    /// @dev Until when an institution could act, as seen from each time on; 0 while it is suspended.
+    mapping(uint32 institution => Checkpoints.Trace208) private _history;
     mapping(address account => Operator) private _operators;
     uint32 public institutionCount;
 
@@ -38,17 +46,18 @@ contract Institutions is IInstitutions {
     }
 
     /// @inheritdoc IInstitutions
-    function renew(uint32 institution, uint64 validUntil) external onlySupervisor {
-        Institution storage record = _known(institution);
+    function renew(uint32 institution, uint64 validUntil) external {
+        Institution storage record = _knownOther(institution);
         if (validUntil < record.validFrom || validUntil < block.timestamp) {
             revert ValidityInvalid(record.validFrom, validUntil);
         }
         record.validUntil = validUntil;
+        _remember(institution, record);
         emit InstitutionRenewed(institution, validUntil, msg.sender);
     }
 
     /// @inheritdoc IInstitutions
-    function addOperator(uint32 institution, address operator) external {
+    function addOperator(uint32 institution, address operator, uint64 deadline, bytes calldata consent) external {
         Institution storage record = _known(institution);
         Operator storage caller = _operators[msg.sender];
         if (caller.institution == institution && caller.until == 0) {
@@ -56,27 +65,36 @@ contract Institutions is IInstitutions {
         } else if (!_isSupervisor(msg.sender)) {
             revert NotTheInstitution(institution, msg.sender);
         }
+        if (deadline < block.timestamp) revert ConsentExpired(operator, deadline);
+        if (!_isSignedBy(operator, Hashing.operatorConsent(institution, deadline), consent)) {
+            revert ConsentInvalid(institution, operator);
+        }
         _addOperator(institution, operator);
     }
 
     /// @inheritdoc IInstitutions
     function removeOperator(address operator) external {
         Operator storage record = _operators[operator];
-        if (record.institution == 0 || record.until != 0) revert NotAnOperator(operator);
-        Operator storage caller = _operators[msg.sender];
-        bool own = caller.institution == record.institution && caller.until == 0;
-        if (!own && !_isSupervisor(msg.sender)) revert NotTheInstitution(record.institution, msg.sender);
+        uint32 institution = record.institution;
+        if (institution == 0 || record.until != 0) revert NotAnOperator(operator);
+        if (msg.sender != operator && !_isSupervisor(msg.sender)) revert NotTheOperator(operator, msg.sender);
+        Institution storage owner = _institutions[institution];
+        bool isOwn = _operators[msg.sender].institution == institution;
+        if (isOwn && owner.operators == 1 && owner.kinds & Kinds.SUPERVISOR != 0) {
+            revert LastOperator(institution, operator);
+        }
+
         record.until = uint64(block.timestamp);
-        emit OperatorRemoved(operator, record.institution, msg.sender);
+        --owner.operators;
+        emit OperatorRemoved(operator, institution, msg.sender);
     }
 
     /// @inheritdoc IInstitutions
     function suspend(uint32 institution, uint16 reason) external {
-        uint32 supervisor = authorise(msg.sender, Kinds.SUPERVISOR);
-        if (supervisor == institution) revert OwnInstitution(institution);
-        Institution storage record = _known(institution);
+        Institution storage record = _knownOther(institution);
         if (record.suspended) revert InstitutionIsSuspended(institution);
         record.suspended = true;
+        _remember(institution, record);
         emit InstitutionSuspended(institution, reason, msg.sender);
     }
 
@@ -85,6 +103,7 @@ contract Institutions is IInstitutions {
         Institution storage record = _known(institution);
         if (!record.suspended) revert InstitutionNotSuspended(institution);
         record.suspended = false;
+        _remember(institution, record);
         emit InstitutionReinstated(institution, msg.sender);
     }
 
@@ -109,6 +128,20 @@ contract Institutions is IInstitutions {
     }
 
     /// @inheritdoc IInstitutions
+    function wasOperatorAt(address account, uint64 time) external view returns (bool) {
+        Operator storage operator = _operators[account];
+        bool isAdded = operator.institution != 0 && operator.since <= time;
+        return isAdded && (operator.until == 0 || time <= operator.until);
+    }
+
+    /// @inheritdoc IInstitutions
+    function wasActiveAt(uint32 institution, uint64 time) external view returns (bool) {
+        // What comes after the largest key was never told: no block has that time.
+        uint48 key = time > type(uint48).max ? type(uint48).max : uint48(time);
+        return _institutions[institution].validFrom <= time && time <= _history[institution].upperLookup(key);
+    }
+
+    /// @inheritdoc IInstitutions
     function isActiveAs(uint32 institution, uint8 kind) public view returns (bool) {
         Institution storage record = _institutions[institution];
         return record.kinds & kind != 0 && !record.suspended && _isAccreditedNow(record);
@@ -126,7 +159,9 @@ contract Institutions is IInstitutions {
         if (region > 999_999) revert RegionInvalid(region);
         if (validUntil < validFrom || validUntil < block.timestamp) revert ValidityInvalid(validFrom, validUntil);
         institution = ++institutionCount;
-        _institutions[institution] = Institution(kinds, false, region, validFrom, validUntil, nameHash);
+        Institution storage record = _institutions[institution];
+        _institutions[institution] = Institution(kinds, false, region, validFrom, validUntil, 0, nameHash);
+        _remember(institution, record);
         emit InstitutionAccredited(institution, kinds, region, nameHash, validFrom, validUntil, msg.sender);
         _addOperator(institution, operator);
     }
@@ -135,7 +170,20 @@ contract Institutions is IInstitutions {
         if (operator == address(0)) revert OperatorInvalid();
         if (_operators[operator].institution != 0) revert OperatorKnown(operator);
         _operators[operator] = Operator(institution, uint64(block.timestamp), 0);
+        ++_institutions[institution].operators;
         emit OperatorAdded(operator, institution, msg.sender);
+    }
+
+    /// @dev From now on the institution can act until the end of its accreditation, or not at all.
+    function _remember(uint32 institution, Institution storage record) private {
+        _history[institution].push(uint48(block.timestamp), record.suspended ? 0 : record.validUntil);
+    }
+
+    /// @dev The record of an institution on which the calling supervisor acts; never its own, so that
+    /// whoever acts stays able to undo it.
+    function _knownOther(uint32 institution) private view returns (Institution storage) {
+        if (authorise(msg.sender, Kinds.SUPERVISOR) == institution) revert OwnInstitution(institution);
+        return _known(institution);
     }
 
     function _known(uint32 institution) private view returns (Institution storage record) {

@@ -9,14 +9,22 @@ import {Hashing} from "./libraries/Hashing.sol";
 import {Kinds} from "./libraries/Kinds.sol";
 
 /// @title Medical e-bills
-/// @dev Guarantees: what it says of a bill was sealed under its number; a reversed bill, a red letter
-/// and a held bill cannot be used. Trusts: `institutions`; `claims` to tell what is locked. Does not:
-/// move money, or compare a red letter's amounts with its original's.
+/// @dev Guarantees: what it says of a bill was sealed under its number; a reversed bill, a red letter,
+/// a held bill and one on paper cannot be used; what a partial red letter takes back was sealed in it.
+/// Trusts: `institutions`; `claims` to tell what is locked. Does not: move money, or see the amounts
+/// of a full red letter.
 contract Invoices is IInvoices, DocumentLedger {
+    /// @dev What reversal says of a bill. An original has the first two, a red letter the third.
+    struct Reversal {
+        uint64 redLetter;
+        uint64 amount;
+        uint64 original; // slot 0
+    }
+
     IClaims public immutable claims;
 
     mapping(uint64 number => Invoice) private _invoices; // one slot each
-    mapping(uint64 number => uint64 redLetter) public reversedBy;
+    mapping(uint64 number => Reversal) private _reversals; // one slot each, since the first reversal
 
     /// @param claims_ The Claims contract of this ledger; it is deployed afterwards at this address and
     /// refuses any other ledger, so neither needs a setter.
@@ -43,20 +51,66 @@ contract Invoices is IInvoices, DocumentLedger {
 
     /// @inheritdoc IInvoices
     function reverse(uint32 segment, uint64 number, uint32 redSegment, uint64 redLetter, uint16 reason) external {
-        _requireIssuedByCaller(segment, number);
-        _requireIssuedByCaller(redSegment, redLetter);
-        if (number == redLetter) revert RedLetterIsOriginal(number);
-        _requireRegular(number);
-        _requireRegular(redLetter);
-        (uint64 locked, uint64 reimbursed) = claims.usageOf(number);
-        if (locked != 0) revert InvoiceInUse(number, locked, reimbursed);
-        (locked, reimbursed) = claims.usageOf(redLetter);
-        if (locked != 0 || reimbursed != 0) revert InvoiceInUse(redLetter, locked, reimbursed);
+        _requireReversible(segment, number, redSegment, redLetter);
+        uint64 amount = claimableOf(number);
 
         _invoices[number].standing = Standing.Reversed;
         _invoices[redLetter].standing = Standing.RedLetter;
-        reversedBy[number] = redLetter;
-        emit InvoiceReversed(number, redLetter, reason, msg.sender);
+        _reversals[number].redLetter = redLetter;
+        _reversals[redLetter].original = number;
+        emit InvoiceReversed(number, redLetter, amount, reason, msg.sender);
+    }
+
+    /// @inheritdoc IInvoices
+    function reversePart(
+        uint32 segment,
+        uint64 number,
+        uint32 redSegment,
+        Hashing.InvoiceHeader calldata redHeader,
+        Hashing.TreeHead calldata redHead,
+        bytes32[] calldata redPath,
+        uint16 reason
+    ) external {
+        uint64 redLetter = redHeader.number;
+        _requireReversible(segment, number, redSegment, redLetter);
+        verifyInclusion(Hashing.invoiceLeaf(redHeader), redLetter, redHead, redPath);
+        Invoice storage record = _invoices[number];
+        if (record.patient == address(0)) revert InvoiceNotOpened(number);
+        bool isForIt = redHeader.patient == record.patient && redHeader.currency == record.currency;
+        if (!isForIt || !redHeader.onHold) revert RedLetterMismatch(number, redLetter);
+        uint64 amount = redHeader.claimable;
+        uint64 left = claimableOf(number);
+        if (amount == 0 || amount > left) revert ReversalAmountInvalid(number, amount, left);
+
+        record.standing = Standing.PartlyReversed;
+        _invoices[redLetter].standing = Standing.RedLetter;
+        _reversals[number].amount += amount;
+        _reversals[redLetter].original = number;
+        emit InvoicePartlyReversed(number, redLetter, amount, left - amount, reason, msg.sender);
+    }
+
+    /// @inheritdoc IInvoices
+    function exchangeForPaper(uint32 segment, uint64 number, bytes32 paperHash) external whenNotPaused {
+        _requireIssuedByCaller(segment, number);
+        if (paperHash == 0) revert PaperHashMissing(number);
+        Invoice storage record = _invoices[number];
+        _requireStanding(number, record.standing);
+        _requireNotHeld(number, record.bornOnHold);
+        (uint64 locked, uint64 reimbursed) = claims.usageOf(number);
+        if (locked != 0 || reimbursed != 0) revert InvoiceInUse(number, locked, reimbursed);
+
+        record.standing = Standing.OnPaper;
+        emit InvoiceExchanged(number, paperHash, msg.sender);
+    }
+
+    /// @inheritdoc IInvoices
+    function voidPaper(uint32 segment, uint64 number) external {
+        _requireIssuedByCaller(segment, number);
+        Invoice storage record = _invoices[number];
+        if (record.standing != Standing.OnPaper) revert InvoiceNotOnPaper(number);
+
+        record.standing = _reversals[number].amount == 0 ? Standing.Regular : Standing.PartlyReversed;
+        emit PaperVoided(number, msg.sender);
     }
 
     /// @inheritdoc IInvoices
@@ -73,8 +127,27 @@ contract Invoices is IInvoices, DocumentLedger {
     }
 
     /// @inheritdoc IInvoices
+    function reversedBy(uint64 number) public view returns (uint64 redLetter) {
+        return _reversals[number].redLetter;
+    }
+
+    /// @inheritdoc IInvoices
+    function originalOf(uint64 redLetter) external view returns (uint64 number) {
+        return _reversals[redLetter].original;
+    }
+
+    /// @inheritdoc IInvoices
     function isReversed(uint64 number) external view returns (bool) {
         return _invoices[number].standing == Standing.Reversed;
+    }
+
+    /// @inheritdoc IInvoices
+    function claimableOf(uint64 number) public view returns (uint64) {
+        Invoice storage record = _invoices[number];
+        Standing standing = record.standing;
+        if (standing == Standing.Regular) return record.claimable;
+        if (standing == Standing.Reversed || standing == Standing.RedLetter) return 0;
+        return record.claimable - _reversals[number].amount;
     }
 
     /// @inheritdoc IInvoices
@@ -86,15 +159,34 @@ contract Invoices is IInvoices, DocumentLedger {
     {
         Invoice storage record = _invoices[number];
         patient = record.patient;
-        claimable = record.claimable;
         if (patient == address(0)) revert InvoiceNotOpened(number);
-        _requireRegular(number);
+        _requireStanding(number, record.standing);
         _requireNotHeld(number, record.bornOnHold);
+        claimable = claimableOf(number);
     }
 
-    function _requireRegular(uint64 number) private view {
-        Standing standing = _invoices[number].standing;
-        if (standing == Standing.Reversed) revert InvoiceIsReversed(number, reversedBy[number]);
+    function _isBornOnHold(uint64 number) internal view override returns (bool) {
+        return _invoices[number].bornOnHold;
+    }
+
+    function _requireReversible(uint32 segment, uint64 number, uint32 redSegment, uint64 redLetter) private view {
+        _requireIssuedByCaller(segment, number);
+        _requireIssuedByCaller(redSegment, redLetter);
+        if (number == redLetter) revert RedLetterIsOriginal(number);
+        _requireStanding(number, _invoices[number].standing);
+        Standing standing = _invoices[redLetter].standing;
+        _requireStanding(redLetter, standing);
+        if (standing == Standing.PartlyReversed) revert InvoiceIsPartlyReversed(redLetter);
+        (uint64 locked, uint64 reimbursed) = claims.usageOf(number);
+        if (locked != 0) revert InvoiceInUse(number, locked, reimbursed);
+        (locked, reimbursed) = claims.usageOf(redLetter);
+        if (locked != 0 || reimbursed != 0) revert InvoiceInUse(redLetter, locked, reimbursed);
+    }
+
+    /// @dev Reverts unless the bill stands, at least in part.
+    function _requireStanding(uint64 number, Standing standing) private view {
+        if (standing == Standing.Reversed) revert InvoiceIsReversed(number, reversedBy(number));
         if (standing == Standing.RedLetter) revert InvoiceIsRedLetter(number);
+        if (standing == Standing.OnPaper) revert InvoiceOnPaper(number);
     }
 }

@@ -224,6 +224,10 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs {
         emit PrescriptionAccepted(number, pharmacy, progress.leaseUntil, msg.sender);
     }
 
+    function _isBornOnHold(uint64 number) internal view override returns (bool) {
+        return _fixed[number].bornOnHold;
+    }
+
     function _leaseFromNow() private view returns (uint40) {
         return uint40(block.timestamp) + leasePeriod;
     }

@@ -116,6 +116,6 @@ interface IClaims is IPatientActs {
     /// @dev Warning: does not say that the bill may be used; see `Invoices.requireUsable`.
     function remainderOf(uint64 number) external view returns (uint64);
 
-    /// @notice What payers can demand back: all that was reimbursed, once the bill is reversed.
+    /// @notice What payers can demand back, minor units: what was reimbursed beyond what reversal left.
     function recoupDueOf(uint64 number) external view returns (uint64);
 }

@@ -11,12 +11,16 @@ interface IDocumentLedger {
     /// @param institution Who may issue them.
     /// @param first First number.
     /// @param next The number that the next batch must begin with; `last + 1` when exhausted.
-    /// @param last Last number.
+    /// @param last Last number that was allotted.
+    /// @param endorsed Whether each batch needs a supervisor's signature.
+    /// @param withdrawn Whether the numbers from `next` to `last` will never be issued.
     struct Segment {
         uint32 institution;
         uint64 first;
         uint64 next;
         uint64 last;
+        bool endorsed;
+        bool withdrawn;
     }
 
     /// @notice What the issuer has said of a document's use since it was issued.
@@ -28,8 +32,18 @@ interface IDocumentLedger {
 
     /// @notice A supervisor allotted the numbers `first` to `last`.
     event SegmentAllotted(
-        uint32 indexed segment, uint32 indexed institution, uint64 first, uint64 last, address by
+        uint32 indexed segment,
+        uint32 indexed institution,
+        uint64 first,
+        uint64 last,
+        bool endorsed,
+        address by
     );
+    /// @notice A supervisor withdrew what was left: the numbers `first` to `last` are never issued.
+    /// @param reason Reason code of the supervisor's own table.
+    event SegmentWithdrawn(uint32 indexed segment, uint64 first, uint64 last, uint16 reason, address by);
+    /// @notice The last number of a segment was issued.
+    event SegmentUsedUp(uint32 indexed segment, uint64 last);
     /// @notice `count` documents were issued, numbered from `first`, at the time of this block.
     event BatchIssued(
         uint64 indexed first,
@@ -38,6 +52,11 @@ interface IDocumentLedger {
         uint32 count,
         bytes32 root,
         address by
+    );
+    /// @notice The batch that begins with `first` was issued with a supervisor's signature.
+    /// @param supervisor Institution of the signer.
+    event BatchEndorsed(
+        uint64 indexed first, uint32 indexed segment, uint32 indexed supervisor, address signer
     );
     /// @notice The issuer forbade the use of a document.
     event DocumentHeld(uint64 indexed number, address by);
@@ -62,8 +81,20 @@ interface IDocumentLedger {
     error NumberAlreadyIssued(uint64 number);
     /// @notice The batch would leave a gap: it must begin with `next`.
     error NumberSkipped(uint64 number, uint64 next);
-    /// @notice The segment has fewer numbers left than the batch takes.
+    /// @notice The segment has fewer numbers left than the batch takes, perhaps none.
     error SegmentExhausted(uint32 segment, uint64 left, uint32 count);
+    /// @notice A supervisor has withdrawn what was left of the segment.
+    error SegmentIsWithdrawn(uint32 segment);
+    /// @notice Every number of the segment has been issued.
+    error NothingToWithdraw(uint32 segment);
+    /// @notice Batches of this segment need a supervisor's signature: see `issueEndorsed`.
+    error EndorsementMissing(uint32 segment);
+    /// @notice The time for using the endorsement of the batch from `first` has passed.
+    error EndorsementExpired(uint64 first, uint64 deadline);
+    /// @notice The signature is not the signer's over exactly this batch.
+    error EndorsementInvalid(uint64 first, address signer);
+    /// @notice An institution cannot endorse its own batches.
+    error EndorserIsIssuer(uint32 institution);
     /// @notice The number is not of this segment.
     error NumberOutsideSegment(uint64 number, uint32 segment);
     /// @notice The number has not been issued.
@@ -76,7 +107,7 @@ interface IDocumentLedger {
     error PatientMissing(uint64 number);
     /// @notice The document is on hold.
     error DocumentIsHeld(uint64 number);
-    /// @notice The document has been released already.
+    /// @notice The document is not on hold, or has not been opened, so that nobody knows.
     error DocumentNotHeld(uint64 number);
 
     /// @notice Allots serial numbers under a code to an institution; returns the segment's id (from 1).
@@ -84,7 +115,15 @@ interface IDocumentLedger {
     /// @param code Bill code of 8 digits.
     /// @param first First serial, at least 1, above all that are allotted under this code.
     /// @param last Last serial, at most 9,999,999,999.
-    function allot(uint32 institution, uint32 code, uint64 first, uint64 last) external returns (uint32 segment);
+    /// @param endorsed Whether each batch needs a supervisor's signature.
+    function allot(uint32 institution, uint32 code, uint64 first, uint64 last, bool endorsed)
+        external
+        returns (uint32 segment);
+
+    /// @notice Withdraws what is left of a segment; its remaining numbers are never issued.
+    /// @param reason Reason code of the supervisor's own table.
+    /// @dev Warning: what was issued stays, and the numbers are not free for another segment.
+    function withdraw(uint32 segment, uint16 reason) external;
 
     /// @notice Issues a batch. A single document is a batch of one.
     /// @param segment Segment of the caller's institution.
@@ -94,11 +133,27 @@ interface IDocumentLedger {
     /// @dev Warning: does not see the documents. A leaf that is no header can never be opened.
     function issue(uint32 segment, uint64 first, uint32 count, bytes32 root) external;
 
+    /// @notice Issues a batch with a supervisor's signature, which an endorsed segment needs.
+    /// @param deadline Last second of the endorsement, Unix time.
+    /// @param signer Key or contract wallet of a supervisor that is active now, and not the issuer.
+    /// @param endorsement The signer's EIP-712 signature over BatchEndorsement.
+    /// @dev Warning: a supervisor that is suspended later has still endorsed what was issued before.
+    function issueEndorsed(
+        uint32 segment,
+        uint64 first,
+        uint32 count,
+        bytes32 root,
+        uint64 deadline,
+        address signer,
+        bytes calldata endorsement
+    ) external;
+
     /// @notice Forbids the use of an issued document from now on.
     /// @dev Warning: what is locked or accepted already goes on.
     function hold(uint32 segment, uint64 number) external;
 
     /// @notice Allows the use of a document that was held, or born on hold.
+    /// @dev Warning: one that was born on hold must have been opened, for its header says so.
     function release(uint32 segment, uint64 number) external;
 
     /// @notice Stops issuing and first use of all documents of this ledger.

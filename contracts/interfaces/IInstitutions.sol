@@ -11,6 +11,7 @@ interface IInstitutions {
     /// @param region Area code of six digits (GB/T 2260), 0 for nationwide.
     /// @param validFrom First second, Unix time, of its accreditation.
     /// @param validUntil Last second, Unix time, of its accreditation.
+    /// @param operators How many keys act for it now.
     /// @param nameHash keccak-256 of its name in UTF-8.
     struct Institution {
         uint8 kinds;
@@ -18,6 +19,7 @@ interface IInstitutions {
         uint24 region;
         uint64 validFrom;
         uint64 validUntil;
+        uint32 operators;
         bytes32 nameHash;
     }
 
@@ -74,9 +76,17 @@ interface IInstitutions {
     error OperatorKnown(address operator);
     /// @notice The zero address cannot act.
     error OperatorInvalid();
+    /// @notice The time for using the key's consent has passed.
+    error ConsentExpired(address operator, uint64 deadline);
+    /// @notice The signature is not the key's over acting for this institution.
+    error ConsentInvalid(uint32 institution, address operator);
     /// @notice The caller is neither a supervisor nor of this institution.
     error NotTheInstitution(uint32 institution, address account);
-    /// @notice A supervisor cannot suspend itself: nobody could reinstate the last one.
+    /// @notice The caller is neither a supervisor nor this key itself.
+    error NotTheOperator(address operator, address account);
+    /// @notice A supervisor cannot remove its own last key: nobody might be left to add one.
+    error LastOperator(uint32 institution, address operator);
+    /// @notice A supervisor cannot suspend or renew itself: nobody could undo what the last one did.
     error OwnInstitution(uint32 institution);
 
     /// @notice Accredits an institution with its first operator and returns its id (from 1).
@@ -85,7 +95,7 @@ interface IInstitutions {
     /// @param nameHash keccak-256 of its name in UTF-8.
     /// @param validFrom Unix seconds.
     /// @param validUntil Unix seconds.
-    /// @param operator Its first key.
+    /// @param operator Its first key, which the supervisor answers for.
     function accredit(
         uint8 kinds,
         uint24 region,
@@ -95,13 +105,16 @@ interface IInstitutions {
         address operator
     ) external returns (uint32 institution);
 
-    /// @notice Moves the end of an accreditation, forward or back, but not into the past.
+    /// @notice Moves the end of another's accreditation, forward or back, but not into the past.
     function renew(uint32 institution, uint64 validUntil) external;
 
     /// @notice Lets a key act for an institution; by a supervisor or by the institution itself.
-    function addOperator(uint32 institution, address operator) external;
+    /// @param deadline Last second of the key's consent, Unix time.
+    /// @param consent The key's own EIP-712 signature over OperatorConsent, so that nobody takes a key
+    /// that is another's.
+    function addOperator(uint32 institution, address operator, uint64 deadline, bytes calldata consent) external;
 
-    /// @notice Ends a key; by a supervisor or by its own institution, also while suspended.
+    /// @notice Ends a key; by a supervisor or by the key itself, also while suspended.
     /// @dev Warning: what the key did before stays valid.
     function removeOperator(address operator) external;
 
@@ -125,6 +138,15 @@ interface IInstitutions {
 
     /// @notice How many institutions there are; ids are 1 to this.
     function institutionCount() external view returns (uint32);
+
+    /// @notice Whether the key was an operator at a time, Unix seconds; its institution never changes.
+    /// @dev Warning: true for the whole second of its addition and of its removal, in which order decides.
+    function wasOperatorAt(address account, uint64 time) external view returns (bool);
+
+    /// @notice Whether the institution was accredited and not suspended at a time, Unix seconds.
+    /// @dev Warning: of several changes in one second the last counts, though order decided; a time to
+    /// come is answered as things stand now.
+    function wasActiveAt(uint32 institution, uint64 time) external view returns (bool);
 
     /// @notice Whether the institution is accredited as `kind` now and not suspended.
     /// @dev Warning: says nothing of any other time.

@@ -69,6 +69,11 @@ library Hashing {
     );
     bytes32 internal constant DELIVERY_CONFIRMATION_TYPEHASH =
         keccak256("DeliveryConfirmation(uint64 number,uint16 sequence,uint64 deadline)");
+    bytes32 internal constant BATCH_ENDORSEMENT_TYPEHASH = keccak256(
+        "BatchEndorsement(uint32 segment,uint64 first,uint32 count,bytes32 root,uint64 deadline)"
+    );
+    bytes32 internal constant OPERATOR_CONSENT_TYPEHASH =
+        keccak256("OperatorConsent(uint32 institution,uint64 deadline)");
 
     function invoiceLeaf(InvoiceHeader calldata header) internal pure returns (bytes32) {
         return leaf(
@@ -121,6 +126,18 @@ library Hashing {
 
     function deliveryConfirmation(uint64 number, uint16 sequence, uint64 deadline) internal pure returns (bytes32) {
         return keccak256(abi.encode(DELIVERY_CONFIRMATION_TYPEHASH, number, sequence, deadline));
+    }
+
+    function batchEndorsement(uint32 segment, uint64 first, uint32 count, bytes32 root, uint64 deadline)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(BATCH_ENDORSEMENT_TYPEHASH, segment, first, count, root, deadline));
+    }
+
+    function operatorConsent(uint32 institution, uint64 deadline) internal pure returns (bytes32) {
+        return keccak256(abi.encode(OPERATOR_CONSENT_TYPEHASH, institution, deadline));
     }
 
     function leaf(bytes32 structHash) internal pure returns (bytes32) {

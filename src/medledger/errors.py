@@ -6,6 +6,7 @@
     │   ├── UnknownCurrency, NegativeAmount, NotDecimal
     │   ├── BadNumber, BadPatientKey, BadKey, InvalidDocument, UnknownField
     │   ├── MalformedAuthorisation, AuthorisationMismatch, InvalidArgument
+    │   ├── MalformedAct, ActMismatch
     │   ├── BadResource          a FHIR resource, with file, line and field
     │   ├── FolderIncomplete, NotEnoughData, OutputInUse
     │   └── DuplicateBusinessKey another document has this business key
@@ -20,8 +21,8 @@
     │   └── WrongChain, ContractMissing, TransactionFailed (TransactionReverted,
     │       OutOfGas), ToolMissing, PortUnusable
     ├── SetupError               keys, manifest or store are missing or wrong  exit 7
-    │   └── ManifestMissing, ManifestInvalid, KeyMissing, StoreError, NoSegment, NotIssued,
-    │       NotFound
+    │   └── ManifestMissing, ManifestInvalid, KeyMissing, StoreError, EndorserFailed, NoSegment,
+    │       NotIssued, NotFound
     └── AuditError               chain and records disagree                exit 8
         └── AuditMismatch, FraudWentThrough
 
@@ -140,6 +141,17 @@ class AuthorisationMismatch(InputError):
     message = "the authorisation {problem}"
 
 
+class MalformedAct(InputError):
+    message = "the signed act {problem}"
+
+
+class ActMismatch(InputError):
+    """An endorsement or a consent that is for something else than what is at hand."""
+
+    message = "the signed act {problem}"
+    hint = "have exactly this one signed, by the deployment's own contract and chain"
+
+
 class InvalidArgument(InputError):
     message = "a value for {function} does not fit its type; the types are {types}"
 
@@ -239,7 +251,28 @@ class NotTheInstitution(Refusal):
 
 
 class OwnInstitution(Refusal):
-    message = "institution {institution} cannot suspend itself"
+    message = "institution {institution} cannot suspend or renew itself"
+    hint = "another supervisor does it"
+
+
+class ConsentExpired(Refusal):
+    message = "the consent of {operator} ended at {deadline}"
+    hint = "have the new key sign another: medledger operator consent"
+
+
+class ConsentInvalid(Refusal):
+    message = "the signature is not that of {operator} over acting for institution {institution}"
+    hint = "the new key itself consents: medledger operator consent"
+
+
+class NotTheOperator(Refusal):
+    message = "{account} is neither a supervisor nor {operator} itself"
+    hint = "a key removes itself; a supervisor removes any"
+
+
+class LastOperator(Refusal):
+    message = "{operator} is the last key of supervisor {institution}"
+    hint = "add another key first, or let another supervisor remove it"
 
 
 class CodeInvalid(Refusal):
@@ -284,6 +317,35 @@ class SegmentExhausted(Refusal):
     hint = "ask the supervisor for another segment"
 
 
+class SegmentIsWithdrawn(Refusal):
+    message = "what was left of segment {segment} has been withdrawn"
+    hint = "ask the supervisor for another segment"
+
+
+class NothingToWithdraw(Refusal):
+    message = "every number of segment {segment} has been issued"
+
+
+class EndorsementMissing(Refusal):
+    message = "batches of segment {segment} need a supervisor's endorsement"
+    hint = "name who endorses: --endorse COMMAND, or Hospital.connect(..., endorse=...)"
+
+
+class EndorsementExpired(Refusal):
+    message = "the endorsement of the batch from {first} ended at {deadline}"
+    hint = "issue again: a new endorsement is asked for"
+
+
+class EndorsementInvalid(Refusal):
+    message = "the signature is not that of {signer} over the batch from {first}"
+    hint = "ask the supervisor to endorse exactly this batch, with a key that acts for it"
+
+
+class EndorserIsIssuer(Refusal):
+    message = "institution {institution} cannot endorse its own batches"
+    hint = "ask another supervisor"
+
+
 class NumberOutsideSegment(Refusal):
     message = "number {number} is not of segment {segment}"
 
@@ -314,7 +376,8 @@ class DocumentIsHeld(Refusal):
 
 
 class DocumentNotHeld(Refusal):
-    message = "document {number} has been released already"
+    message = "document {number} is not on hold, or has not been opened, so that nobody knows"
+    hint = "open it first by its evidence, if it was born on hold"
 
 
 class EnforcedPause(Refusal):
@@ -352,8 +415,37 @@ class InvoiceInUse(Refusal):
     hint = "wait for the payers to settle or release"
 
 
+class InvoiceIsPartlyReversed(Refusal):
+    message = "bill {number} has been reversed in part, so it cannot reverse another"
+    hint = "issue a red letter of its own"
+
+
 class RedLetterIsOriginal(Refusal):
     message = "bill {number} cannot reverse itself"
+
+
+class RedLetterMismatch(Refusal):
+    message = "{redLetter} is no partial red letter of bill {number}"
+    hint = "it must be born on hold, of the original's patient and currency"
+
+
+class ReversalAmountInvalid(Refusal):
+    message = "{amount} is not from 1 to the {left} left of bill {number} (minor units)"
+    hint = "a full reversal takes back what cannot be claimed too"
+
+
+class InvoiceOnPaper(Refusal):
+    message = "bill {number} has been exchanged for paper"
+    hint = "void the paper copy first: medledger paper void"
+
+
+class InvoiceNotOnPaper(Refusal):
+    message = "bill {number} is not on paper"
+
+
+class PaperHashMissing(Refusal):
+    message = "the commitment to the paper copy of bill {number} is zero"
+    hint = "give the keccak-256 of the copy and a salt"
 
 
 class LedgerMismatch(Refusal):
@@ -435,6 +527,10 @@ class NotACourier(Refusal):
 
 class LeasePeriodInvalid(Refusal):
     message = "the lease period is zero"
+
+
+class CheckpointUnorderedInsertion(Refusal):
+    message = "a block is older than the last change of an institution"
 
 
 class InvalidShortString(Refusal):
@@ -572,6 +668,11 @@ class KeyMissing(SetupError):
 
 class StoreError(SetupError):
     message = "the store {store} {problem}"
+
+
+class EndorserFailed(SetupError):
+    message = "the endorser {command!r} {problem}"
+    hint = "it takes a request on standard input and prints the endorsement: medledger endorse -"
 
 
 class NoSegment(SetupError):

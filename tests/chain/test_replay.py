@@ -74,7 +74,7 @@ def test_usage__released__is_none(replay, apply) -> None:
 def test_apply__a_reversal_before_the_bills_are_opened__is_kept_when_they_are(
     replay, apply
 ) -> None:
-    apply(1, on_chain.InvoiceReversed(7, 8, 0, BY))
+    apply(1, on_chain.InvoiceReversed(7, 8, 0, 0, BY))
     apply(2, on_chain.InvoiceOpened(7, PATIENT, 1000, 156, False))
 
     assert replay.invoices[7].standing == Standing.REVERSED

@@ -29,6 +29,7 @@ from medledger.chain.keys import address_of
 from medledger.chain.local import LocalChain
 from medledger.chain.rpc import Rpc
 from medledger.chain.sender import Receipt, Sender
+from medledger.core.hashing import OperatorConsent
 from medledger.errors import (
     InstitutionIsSuspended,
     NumberAlreadyIssued,
@@ -57,8 +58,11 @@ def sender(rpc: Rpc) -> Sender:
 
 def operator_call(world: World, role: str) -> Call:
     """Lets a new key act for the hospital."""
-    operator = address_of(key_of(role))
-    return world.ledgers.institutions.add_operator(world.ids["hospital"], operator)
+    consent = world.consent(key_of(role))
+    message = consent.message_as(OperatorConsent)
+    return world.ledgers.institutions.add_operator(
+        message.institution, consent.signer, message.deadline, consent.signature
+    )
 
 
 # Receipts
@@ -215,7 +219,7 @@ def test_send__a_revert_without_reason__is_an_unknown_refusal(rpc: Rpc, sender: 
 def test_advance__two_operators_with_the_same_numbers__the_second_is_refused_when_mined(
     world: World,
 ) -> None:
-    world.supervisor.add_operator(world.ids["hospital"], address_of(key_of("second key")))
+    world.second_key()
     senders = [Sender(world.rpc, key_of(role)) for role in ("hospital", "second key")]
     segment = world.deployment.bills
     number = world.ledgers.invoices.segment_of(segment).next

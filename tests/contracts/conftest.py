@@ -25,12 +25,16 @@ from eth_account import Account
 from ethpm_types import ContractType
 from hexbytes import HexBytes
 
+from medledger.core.acts import Act
 from medledger.core.hashing import (
     AcceptAuthorisation,
+    BatchEndorsement,
     ClaimAuthorisation,
     DeliveryConfirmation,
     Header,
+    InstitutionMessage,
     InvoiceHeader,
+    OperatorConsent,
     PrescriptionHeader,
     TreeHead,
     checksum_address,
@@ -278,6 +282,59 @@ def stranger(roles: Roles) -> Any:
     return roles.stranger
 
 
+# What institutions sign
+
+
+def _act(message: InstitutionMessage, for_: Any, account: Any, **changes: Any) -> bytes:
+    """The signature of a test account over a message for a contract; `changes` forge the domain."""
+    domain = {"chain_id": for_.provider.chain_id, "contract": for_.address} | changes
+    return Act(message, **domain).signed(bytes.fromhex(account.private_key[2:])).signature
+
+
+@steady
+def consent(institutions: Any) -> Callable[..., bytes]:
+    """A key's signature: it will act for this institution."""
+
+    def sign(
+        key: Any, institution: int, deadline: int = FAR_FUTURE, *, by: Any = None, **domain: Any
+    ) -> bytes:
+        message = OperatorConsent(institution, deadline)
+        return _act(message, institutions, by or key, **domain)
+
+    return sign
+
+
+@steady
+def add_operator(institutions: Any, consent: Any) -> Callable[..., Any]:
+    """Adds a key that consents."""
+
+    def act(institution: int, key: Any, *, sender: Any) -> Any:
+        signature = consent(key, institution)
+        return institutions.addOperator(institution, key, FAR_FUTURE, signature, sender=sender)
+
+    return act
+
+
+@steady
+def endorsement() -> Callable[..., bytes]:
+    """A key's signature over a batch of a ledger."""
+
+    def sign(
+        ledger: Any,
+        key: Any,
+        segment: int,
+        first: int,
+        count: int,
+        root: bytes,
+        deadline: int = FAR_FUTURE,
+        **domain: Any,
+    ) -> bytes:
+        message = BatchEndorsement(segment, first, count, root, deadline)
+        return _act(message, ledger, key, **domain)
+
+    return sign
+
+
 # The deployment
 
 
@@ -324,7 +381,10 @@ def ids(institutions: Any, roles: Roles) -> Ids:
         )
         found[account.address] = number
     hospital = found[roles.hospital.address]
-    institutions.addOperator(hospital, roles.hospital_second_key, sender=roles.hospital)
+    consent = _act(OperatorConsent(hospital, FAR_FUTURE), institutions, roles.hospital_second_key)
+    institutions.addOperator(
+        hospital, roles.hospital_second_key, FAR_FUTURE, consent, sender=roles.hospital
+    )
     found[roles.hospital_second_key.address] = hospital
     return Ids(found)
 
@@ -396,7 +456,7 @@ class Segment:
 
 
 def _allot(ledger: Any, ids: Ids, owner: Any, code: int, supervisor: Any) -> Segment:
-    receipt = ledger.allot(ids[owner], code, 1, SERIALS, sender=supervisor)
+    receipt = ledger.allot(ids[owner], code, 1, SERIALS, False, sender=supervisor)
     return Segment(receipt.return_value, code, owner)
 
 
@@ -559,6 +619,29 @@ def issue_bills(invoices: Any, patient: PatientKey, bill_segment: Segment) -> Ca
             return InvoiceHeader(number, address, claimable, 156, on_hold, body)
 
         return _issue(invoices, segment, count, header_of, leaves)
+
+    return issue
+
+
+@steady
+def issue_red_letters(invoices: Any, bill_segment: Segment) -> Callable[..., Batch]:
+    """Issues a partial red letter for each amount of a bill that is opened, in one batch."""
+
+    def issue(number: int, *amounts: int, **changes: Any) -> Batch:
+        original = invoices.invoiceOf(number)
+
+        def header_of(red_letter: int) -> InvoiceHeader:
+            place = red_letter - first
+            given = {"patient": original.patient, "currency": original.currency, "on_hold": True}
+            return InvoiceHeader(
+                number=red_letter,
+                claimable=amounts[place],
+                body=keccak256(b"body" + word(red_letter)),
+                **(given | changes),
+            )
+
+        first = invoices.segmentOf(bill_segment.id).next
+        return _issue(invoices, bill_segment, len(amounts), header_of, None)
 
     return issue
 

@@ -180,7 +180,7 @@ def test_lock__signed_for_an_earlier_deployment__is_refused(
     batch = issue_bills(1)
     second, second_claims = deploy_invoices_and_claims(institutions, 100, supervisor)
     serial = batch.number() - bill_segment.number(0)
-    second.allot(ids[hospital], bill_segment.code, serial, serial, sender=supervisor)
+    second.allot(ids[hospital], bill_segment.code, serial, serial, False, sender=supervisor)
     receipt = second.issue(1, batch.number(), 1, batch.tree.root, sender=hospital)
     head = (batch.number(), 1, 1, receipt.timestamp)
     second.open(batch.headers[0].as_abi(), head, [], sender=stranger)
@@ -583,11 +583,14 @@ def world(
     ids,
     issue_bills,
     issue_prescriptions,
+    issue_red_letters,
     open_prescription,
     lock,
     accept,
     authorise_claim,
     authorise_accept,
+    endorsement,
+    supervisor,
     hospital,
     pharmacy,
     courier,
@@ -599,8 +602,12 @@ def world(
 ):
     """A bill or prescription for each act, in the state in which the act is allowed."""
     bills = issue_bills(8)
-    for index in (0, 1):
+    for index in (0, 1, 7):
         invoices.open(*bills.proof(index), sender=stranger)
+    red_letters = issue_red_letters(bills.number(7), 1_000)
+    paper = issue_bills(2)
+    invoices.hold(bill_segment.id, bills.number(4), sender=hospital)
+    invoices.exchangeForPaper(bill_segment.id, paper.number(1), ROOT, sender=hospital)
     lock(bills.number(1), payer, 1_000)
     to_accept, to_return, to_hand_over, in_transit = (open_prescription() for _ in range(4))
     for number in (to_return, to_hand_over, in_transit):
@@ -608,16 +615,22 @@ def world(
     for number in (to_hand_over, in_transit):
         prescriptions.dispense(number, [1], sender=pharmacy)
     prescriptions.handOver(in_transit, ids[courier], sender=pharmacy)
-    unopened = issue_prescriptions(2)
+    unopened = issue_prescriptions(3)
+    prescriptions.hold(prescription_segment.id, unopened.number(2), sender=hospital)
+    next_bill = paper.number() + 2
+    batch = (bill_segment.id, next_bill, 1, ROOT, far_future)
     return SimpleNamespace(
         bills=bills,
+        paper=paper,
+        red_letters=red_letters,
+        to_endorse=(*batch, supervisor, endorsement(invoices, supervisor, *batch)),
         unopened=unopened,
         to_accept=to_accept,
         to_return=to_return,
         to_hand_over=to_hand_over,
         in_transit=in_transit,
-        next_bill=bills.number() + 8,
-        next_prescription=unopened.number() + 2,
+        next_bill=next_bill,
+        next_prescription=unopened.number() + 3,
         to_lock=(
             bills.number(0),
             1_000,
@@ -646,6 +659,10 @@ ACTS = {
         "hospital",
         lambda c, w: c.invoices.issue(w.bill_segment, w.next_bill, 1, ROOT, sender=c.by),
     ),
+    "hospital issues endorsed bills": (
+        "hospital",
+        lambda c, w: c.invoices.issueEndorsed(*w.to_endorse, sender=c.by),
+    ),
     "hospital holds a bill": (
         "hospital",
         lambda c, w: c.invoices.hold(w.bill_segment, w.bills.number(3), sender=c.by),
@@ -659,6 +676,27 @@ ACTS = {
         lambda c, w: c.invoices.reverse(
             w.bill_segment, w.bills.number(5), w.bill_segment, w.bills.number(6), 1, sender=c.by
         ),
+    ),
+    "hospital reverses part of a bill": (
+        "hospital",
+        lambda c, w: c.invoices.reversePart(
+            w.bill_segment,
+            w.bills.number(7),
+            w.bill_segment,
+            *w.red_letters.proof(),
+            1,
+            sender=c.by,
+        ),
+    ),
+    "hospital exchanges a bill for paper": (
+        "hospital",
+        lambda c, w: c.invoices.exchangeForPaper(
+            w.bill_segment, w.paper.number(0), ROOT, sender=c.by
+        ),
+    ),
+    "hospital voids a paper bill": (
+        "hospital",
+        lambda c, w: c.invoices.voidPaper(w.bill_segment, w.paper.number(1), sender=c.by),
     ),
     "hospital issues prescriptions": (
         "hospital",
@@ -675,7 +713,7 @@ ACTS = {
     "hospital releases a prescription": (
         "hospital",
         lambda c, w: c.prescriptions.release(
-            w.prescription_segment, w.unopened.number(1), sender=c.by
+            w.prescription_segment, w.unopened.number(2), sender=c.by
         ),
     ),
     "hospital cancels a prescription": (
@@ -739,11 +777,19 @@ ACTS = {
     ),
     "supervisor allots bills": (
         "other_supervisor",
-        lambda c, w: c.invoices.allot(c.ids[c.roles.hospital], 1, 1, 9, sender=c.by),
+        lambda c, w: c.invoices.allot(c.ids[c.roles.hospital], 1, 1, 9, False, sender=c.by),
     ),
     "supervisor allots prescriptions": (
         "other_supervisor",
-        lambda c, w: c.prescriptions.allot(c.ids[c.roles.hospital], 1, 1, 9, sender=c.by),
+        lambda c, w: c.prescriptions.allot(c.ids[c.roles.hospital], 1, 1, 9, False, sender=c.by),
+    ),
+    "supervisor withdraws numbers of bills": (
+        "other_supervisor",
+        lambda c, w: c.invoices.withdraw(w.bill_segment, 1, sender=c.by),
+    ),
+    "supervisor withdraws numbers of prescriptions": (
+        "other_supervisor",
+        lambda c, w: c.prescriptions.withdraw(w.prescription_segment, 1, sender=c.by),
     ),
     "supervisor pauses bills": (
         "other_supervisor",
@@ -915,10 +961,10 @@ def test_suspend__what_was_done_before__stays(
 
 
 def test_remove_operator__what_the_key_did_before__stays(
-    institutions, invoices, hospital, hospital_second_key, stranger, issue_bills
+    institutions, invoices, hospital, supervisor, stranger, issue_bills
 ):
     batch = issue_bills(2)
-    institutions.removeOperator(hospital, sender=hospital_second_key)
+    institutions.removeOperator(hospital, sender=supervisor)
 
     invoices.open(*batch.proof(1), sender=stranger)
 

@@ -89,6 +89,25 @@ def test_message__struct_hashes_of_the_vectors__equal(harness, vectors):
         assert digest == HexBytes(vector["digest"])
 
 
+def test_act__struct_hashes_of_the_vectors__equal(harness, vectors):
+    function_of = {
+        "BatchEndorsement": harness.batchEndorsement,
+        "OperatorConsent": harness.operatorConsent,
+    }
+
+    assert {vector["type"] for vector in vectors["acts"]} == set(function_of)
+    for vector in vectors["acts"]:
+        fields = [
+            HexBytes(value) if name == "root" else int(value)
+            for name, value in vector["message"].items()
+        ]
+        found = function_of[vector["type"]](*fields)
+
+        assert found == HexBytes(vector["structHash"])
+        digest = keccak256(b"\x19\x01" + HexBytes(vector["domainSeparator"]) + found)
+        assert digest == HexBytes(vector["digest"])
+
+
 def test_head_hash__tree_heads_of_the_vectors__equal(harness, vectors):
     for vector in vectors["heads"]:
         head = (int(vector["first"]), vector["count"], vector["segment"], int(vector["issuedAt"]))
@@ -139,8 +158,8 @@ def test_root_of_path__index_outside_the_tree__is_refused(
         harness.rootOfPath.transact(leaf, index, count, [], sender=stranger)
 
 
-@pytest.mark.parametrize("contract_name", ["claims", "prescriptions"])
-def test_domain__of_the_contracts_that_patients_sign_for__is_the_python_one(
+@pytest.mark.parametrize("contract_name", ["claims", "prescriptions", "invoices", "institutions"])
+def test_domain__of_the_contracts_that_people_sign_for__is_the_python_one(
     request, chain, contract_name
 ):
     contract = request.getfixturevalue(contract_name)

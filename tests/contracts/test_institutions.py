@@ -58,7 +58,15 @@ def test_deploy__first_supervisor__is_institution_one(project, supervisor, key, 
         contract.OperatorAdded(operator=key, institution=1, by=supervisor),
     )
     assert contract.institutionCount() == 1
-    assert contract.institutionOf(1) == (Kind.SUPERVISOR, False, 460000, now, UINT64_MAX, NAME)
+    assert contract.institutionOf(1) == (
+        Kind.SUPERVISOR,
+        False,
+        460000,
+        now,
+        UINT64_MAX,
+        1,
+        NAME,
+    )
     assert contract.operatorOf(key) == (1, now, 0)
     assert contract.authorise(key, Kind.SUPERVISOR) == 1
     assert contract.operatorOf(supervisor) == (0, 0, 0)
@@ -107,6 +115,7 @@ def test_accredit__by_a_supervisor__stores_the_record_and_its_first_key(
         469023,
         1,
         far_future,
+        1,
         NAME,
     )
     assert institutions.operatorOf(key) == (institution, receipt.timestamp, 0)
@@ -225,7 +234,7 @@ def test_renew__by_a_supervisor__moves_the_end_only(
     after = institutions.institutionOf(ids[hospital])
     assert after.validUntil == UINT64_MAX
     assert after[:4] == before[:4]
-    assert after.nameHash == before.nameHash
+    assert after[5:] == before[5:]
     assert institutions.institutionOf(ids[other_hospital]) == neighbour
 
 
@@ -285,11 +294,11 @@ def test_renew__unknown_institution__is_refused(
 
 @pytest.mark.parametrize("by", ["supervisor", "hospital"])
 def test_add_operator__by_a_supervisor_or_the_institution__may_act_at_once(
-    institutions, ids, roles, hospital, key, emits, by
+    institutions, add_operator, ids, roles, hospital, key, emits, by
 ):
     sender = getattr(roles, by)
 
-    receipt = institutions.addOperator(ids[hospital], key, sender=sender)
+    receipt = add_operator(ids[hospital], key, sender=sender)
 
     emits(
         receipt,
@@ -301,44 +310,44 @@ def test_add_operator__by_a_supervisor_or_the_institution__may_act_at_once(
 
 
 def test_add_operator__by_a_supervisor_to_a_suspended_institution__is_recorded(
-    institutions, ids, hospital, supervisor, key
+    institutions, add_operator, ids, hospital, supervisor, key
 ):
     institutions.suspend(ids[hospital], 1, sender=supervisor)
 
-    institutions.addOperator(ids[hospital], key, sender=supervisor)
+    add_operator(ids[hospital], key, sender=supervisor)
 
     assert institutions.operatorOf(key).institution == ids[hospital]
 
 
 def test_add_operator__by_another_institution__is_refused(
-    institutions, ids, hospital, other_hospital, key, refused
+    institutions, add_operator, ids, hospital, other_hospital, key, refused
 ):
     with refused(institutions.NotTheInstitution, institution=ids[hospital], account=other_hospital):
-        institutions.addOperator(ids[hospital], key, sender=other_hospital)
+        add_operator(ids[hospital], key, sender=other_hospital)
 
 
 def test_add_operator__by_a_removed_key_of_the_institution__is_refused(
-    institutions, ids, hospital, hospital_second_key, key, refused
+    institutions, add_operator, ids, hospital, hospital_second_key, key, refused
 ):
-    institutions.removeOperator(hospital_second_key, sender=hospital)
+    institutions.removeOperator(hospital_second_key, sender=hospital_second_key)
 
     with refused(
         institutions.NotTheInstitution, institution=ids[hospital], account=hospital_second_key
     ):
-        institutions.addOperator(ids[hospital], key, sender=hospital_second_key)
+        add_operator(ids[hospital], key, sender=hospital_second_key)
 
 
 def test_add_operator__by_its_suspended_institution__is_refused(
-    institutions, ids, hospital, supervisor, key, refused
+    institutions, add_operator, ids, hospital, supervisor, key, refused
 ):
     institutions.suspend(ids[hospital], 1, sender=supervisor)
 
     with refused(institutions.InstitutionIsSuspended, institution=ids[hospital]):
-        institutions.addOperator(ids[hospital], key, sender=hospital)
+        add_operator(ids[hospital], key, sender=hospital)
 
 
 def test_add_operator__by_its_institution_after_the_accreditation__is_refused(
-    institutions, ids, hospital, supervisor, key, refused, chain
+    institutions, add_operator, ids, hospital, supervisor, key, refused, chain
 ):
     end = chain.pending_timestamp + 100
     institutions.renew(ids[hospital], end, sender=supervisor)
@@ -350,65 +359,134 @@ def test_add_operator__by_its_institution_after_the_accreditation__is_refused(
         validFrom=1,
         validUntil=end,
     ):
-        institutions.addOperator(ids[hospital], key, sender=hospital)
+        add_operator(ids[hospital], key, sender=hospital)
 
 
 def test_add_operator__by_a_suspended_supervisor__is_refused(
-    institutions, ids, hospital, supervisor, other_supervisor, key, refused
+    institutions, add_operator, ids, hospital, supervisor, other_supervisor, key, refused
 ):
     institutions.suspend(ids[other_supervisor], 1, sender=supervisor)
 
     with refused(
         institutions.NotTheInstitution, institution=ids[hospital], account=other_supervisor
     ):
-        institutions.addOperator(ids[hospital], key, sender=other_supervisor)
+        add_operator(ids[hospital], key, sender=other_supervisor)
 
 
 def test_add_operator__by_a_removed_key_of_a_supervisor__is_refused(
-    institutions, ids, hospital, supervisor, key, refused, new_account
+    institutions, add_operator, ids, hospital, supervisor, key, refused, new_account
 ):
     second = new_account()
-    institutions.addOperator(ids[supervisor], second, sender=supervisor)
+    add_operator(ids[supervisor], second, sender=supervisor)
     institutions.removeOperator(second, sender=supervisor)
 
     with refused(institutions.NotTheInstitution, institution=ids[hospital], account=second):
-        institutions.addOperator(ids[hospital], key, sender=second)
+        add_operator(ids[hospital], key, sender=second)
 
 
-def test_add_operator__unknown_institution__is_refused(institutions, supervisor, key, refused):
+def test_add_operator__unknown_institution__is_refused(
+    institutions, add_operator, supervisor, key, refused
+):
     with refused(institutions.InstitutionUnknown, institution=99):
-        institutions.addOperator(99, key, sender=supervisor)
+        add_operator(99, key, sender=supervisor)
 
 
-def test_add_operator__zero_address__is_refused(institutions, ids, hospital, refused):
-    with refused(institutions.OperatorInvalid):
-        institutions.addOperator(ids[hospital], ZERO_ADDRESS, sender=hospital)
+def test_add_operator__without_the_keys_consent__is_refused(
+    institutions, ids, hospital, other_hospital, pharmacy, key, consent, refused, chain, far_future
+):
+    here, end = ids[hospital], far_future
+    forged = {
+        "another key": consent(key, here, by=hospital),
+        "another institution": consent(key, ids[other_hospital]),
+        "another deadline": consent(key, here, end - 1),
+        "another chain": consent(key, here, chain_id=chain.chain_id + 1),
+        "another contract": consent(key, here, contract=pharmacy.address),
+        "nothing": b"",
+    }
+
+    for signature in forged.values():
+        with refused(institutions.ConsentInvalid, institution=here, operator=key):
+            institutions.addOperator(here, key, end, signature, sender=hospital)
+    assert institutions.operatorOf(key) == (0, 0, 0)
+
+
+def test_add_operator__consent_to_another_institution__cannot_be_taken(
+    institutions, ids, hospital, other_hospital, add_operator, key, consent, refused, far_future
+):
+    # Whoever sees a key's consent on its way cannot make it its own.
+    signature = consent(key, ids[hospital])
+
+    with refused(institutions.ConsentInvalid, institution=ids[other_hospital], operator=key):
+        institutions.addOperator(
+            ids[other_hospital], key, far_future, signature, sender=other_hospital
+        )
+    add_operator(ids[hospital], key, sender=hospital)
+    assert institutions.operatorOf(key).institution == ids[hospital]
+
+
+def test_add_operator__last_second_of_the_consent__is_accepted_and_the_next_refused(
+    institutions, ids, hospital, key, consent, refused, chain, new_account
+):
+    end, late = chain.pending_timestamp + 100, new_account()
+
+    chain.pending_timestamp = end
+    institutions.addOperator(
+        ids[hospital], key, end, consent(key, ids[hospital], end), sender=hospital
+    )
+    chain.pending_timestamp = end + 1
+    with refused(institutions.ConsentExpired, operator=late, deadline=end):
+        institutions.addOperator(
+            ids[hospital], late, end, consent(late, ids[hospital], end), sender=hospital
+        )
+
+
+def test_add_operator__contract_wallet__its_answer_counts(
+    institutions, compiled, ids, hospital, key, stranger, consent, refused, far_future
+):
+    wallet = compiled["Wallet"].deploy(key, sender=stranger)
+    here = ids[hospital]
+
+    with refused(institutions.ConsentInvalid, institution=here, operator=wallet):
+        institutions.addOperator(
+            here, wallet, far_future, consent(key, here, by=stranger), sender=hospital
+        )
+    institutions.addOperator(here, wallet, far_future, consent(key, here), sender=hospital)
+    assert institutions.operatorOf(wallet).institution == here
+
+
+def test_add_operator__zero_address__is_refused(
+    institutions, ids, hospital, key, consent, refused, far_future
+):
+    with refused(institutions.ConsentInvalid, institution=ids[hospital], operator=ZERO_ADDRESS):
+        institutions.addOperator(
+            ids[hospital], ZERO_ADDRESS, far_future, consent(key, ids[hospital]), sender=hospital
+        )
 
 
 @pytest.mark.parametrize("known", ["hospital", "pharmacy", "supervisor"])
 def test_add_operator__key_that_acts_already__is_refused(
-    institutions, ids, roles, hospital, refused, known
+    institutions, add_operator, ids, roles, hospital, refused, known
 ):
     account = getattr(roles, known)
 
     with refused(institutions.OperatorKnown, operator=account):
-        institutions.addOperator(ids[hospital], account, sender=hospital)
+        add_operator(ids[hospital], account, sender=hospital)
 
 
 def test_add_operator__key_that_was_removed__is_refused_for_ever(
-    institutions, ids, hospital, hospital_second_key, supervisor, refused
+    institutions, add_operator, ids, hospital, hospital_second_key, supervisor, refused
 ):
-    institutions.removeOperator(hospital_second_key, sender=hospital)
+    institutions.removeOperator(hospital_second_key, sender=hospital_second_key)
 
     with refused(institutions.OperatorKnown, operator=hospital_second_key):
-        institutions.addOperator(ids[hospital], hospital_second_key, sender=supervisor)
+        add_operator(ids[hospital], hospital_second_key, sender=supervisor)
 
 
 # Removing operators
 
 
-@pytest.mark.parametrize("by", ["supervisor", "hospital", "hospital_second_key"])
-def test_remove_operator__by_a_supervisor_or_the_institution__keeps_the_history(
+@pytest.mark.parametrize("by", ["supervisor", "other_supervisor", "hospital_second_key"])
+def test_remove_operator__by_a_supervisor_or_the_key_itself__keeps_the_history(
     institutions, ids, roles, hospital, hospital_second_key, emits, refused, by
 ):
     sender = getattr(roles, by)
@@ -427,6 +505,7 @@ def test_remove_operator__by_a_supervisor_or_the_institution__keeps_the_history(
         since,
         receipt.timestamp,
     )
+    assert institutions.institutionOf(ids[hospital]).operators == 1
     assert institutions.authorise(hospital, Kind.HOSPITAL) == ids[hospital]
     with refused(institutions.NotAnOperator, account=hospital_second_key):
         institutions.authorise.transact(
@@ -434,12 +513,72 @@ def test_remove_operator__by_a_supervisor_or_the_institution__keeps_the_history(
         )
 
 
-def test_remove_operator__by_a_suspended_institution__is_accepted(
-    institutions, ids, hospital, hospital_second_key, supervisor, emits
+@pytest.mark.parametrize("by", ["hospital_second_key", "other_hospital", "stranger"])
+def test_remove_operator__by_another_key__is_refused(institutions, roles, hospital, refused, by):
+    # Above all by one of its own institution, which may be stolen.
+    sender = getattr(roles, by)
+
+    with refused(institutions.NotTheOperator, operator=hospital, account=sender):
+        institutions.removeOperator(hospital, sender=sender)
+    assert institutions.operatorOf(hospital).until == 0
+
+
+def test_remove_operator__last_key_of_a_hospital__may_remove_itself(
+    institutions, ids, other_hospital
+):
+    receipt = institutions.removeOperator(other_hospital, sender=other_hospital)
+
+    assert institutions.operatorOf(other_hospital).until == receipt.timestamp
+    assert institutions.institutionOf(ids[other_hospital]).operators == 0
+
+
+def test_remove_operator__own_last_key_of_a_supervisor__is_refused(
+    institutions, ids, supervisor, add_operator, key, refused
+):
+    with refused(institutions.LastOperator, institution=ids[supervisor], operator=supervisor):
+        institutions.removeOperator(supervisor, sender=supervisor)
+
+    # Rotation: the new key first, then the old one goes, and the new one is the last.
+    add_operator(ids[supervisor], key, sender=supervisor)
+    institutions.removeOperator(supervisor, sender=supervisor)
+    assert institutions.authorise(key, Kind.SUPERVISOR) == ids[supervisor]
+    with refused(institutions.LastOperator, institution=ids[supervisor], operator=key):
+        institutions.removeOperator(key, sender=key)
+
+
+def test_remove_operator__own_last_key_of_a_suspended_supervisor__is_refused(
+    institutions, ids, supervisor, other_supervisor, refused
+):
+    institutions.suspend(ids[supervisor], 1, sender=other_supervisor)
+
+    with refused(institutions.LastOperator, institution=ids[supervisor], operator=supervisor):
+        institutions.removeOperator(supervisor, sender=supervisor)
+
+
+def test_remove_operator__last_key_of_another_supervisor__is_accepted(
+    institutions, ids, supervisor, other_supervisor
+):
+    receipt = institutions.removeOperator(other_supervisor, sender=supervisor)
+
+    assert institutions.operatorOf(other_supervisor).until == receipt.timestamp
+    assert institutions.authorise(supervisor, Kind.SUPERVISOR) == ids[supervisor]
+
+
+def test_remove_operator__by_a_suspended_supervisor__is_refused(
+    institutions, ids, hospital, supervisor, other_supervisor, refused
+):
+    institutions.suspend(ids[other_supervisor], 1, sender=supervisor)
+
+    with refused(institutions.NotTheOperator, operator=hospital, account=other_supervisor):
+        institutions.removeOperator(hospital, sender=other_supervisor)
+
+
+def test_remove_operator__itself_while_suspended__is_accepted(
+    institutions, ids, hospital, hospital_second_key, supervisor
 ):
     institutions.suspend(ids[hospital], 1, sender=supervisor)
 
-    receipt = institutions.removeOperator(hospital_second_key, sender=hospital)
+    receipt = institutions.removeOperator(hospital_second_key, sender=hospital_second_key)
 
     assert institutions.operatorOf(hospital_second_key).until == receipt.timestamp
 
@@ -450,34 +589,23 @@ def test_remove_operator__unknown_key__is_refused(institutions, stranger, superv
 
 
 def test_remove_operator__twice__is_refused_and_keeps_the_first_time(
-    institutions, hospital, hospital_second_key, refused
+    institutions, hospital_second_key, supervisor, refused
 ):
-    first = institutions.removeOperator(hospital_second_key, sender=hospital)
+    first = institutions.removeOperator(hospital_second_key, sender=supervisor)
 
     with refused(institutions.NotAnOperator, account=hospital_second_key):
-        institutions.removeOperator(hospital_second_key, sender=hospital)
+        institutions.removeOperator(hospital_second_key, sender=supervisor)
     assert institutions.operatorOf(hospital_second_key).until == first.timestamp
 
 
-@pytest.mark.parametrize("by", ["other_hospital", "stranger"])
-def test_remove_operator__by_somebody_else__is_refused(
-    institutions, ids, roles, hospital, refused, by
+def test_remove_operator__by_a_removed_key__is_refused(
+    institutions, ids, hospital, supervisor, add_operator, key, refused
 ):
-    sender = getattr(roles, by)
+    add_operator(ids[supervisor], key, sender=supervisor)
+    institutions.removeOperator(key, sender=key)
 
-    with refused(institutions.NotTheInstitution, institution=ids[hospital], account=sender):
-        institutions.removeOperator(hospital, sender=sender)
-
-
-def test_remove_operator__by_a_removed_key_of_the_institution__is_refused(
-    institutions, ids, hospital, hospital_second_key, refused
-):
-    institutions.removeOperator(hospital_second_key, sender=hospital)
-
-    with refused(
-        institutions.NotTheInstitution, institution=ids[hospital], account=hospital_second_key
-    ):
-        institutions.removeOperator(hospital, sender=hospital_second_key)
+    with refused(institutions.NotTheOperator, operator=hospital, account=key):
+        institutions.removeOperator(hospital, sender=key)
 
 
 # Suspending and reinstating
@@ -509,6 +637,17 @@ def test_suspend__another_supervisor__is_accepted(institutions, ids, supervisor,
 def test_suspend__itself__is_refused(institutions, ids, supervisor, refused):
     with refused(institutions.OwnInstitution, institution=ids[supervisor]):
         institutions.suspend(ids[supervisor], 1, sender=supervisor)
+
+
+def test_renew__itself__is_refused(
+    institutions, ids, supervisor, other_supervisor, refused, chain, far_future
+):
+    # Not to end at once, which nobody could undo, nor for ever, which others have to say.
+    for end in (chain.pending_timestamp + 100, UINT64_MAX):
+        with refused(institutions.OwnInstitution, institution=ids[supervisor]):
+            institutions.renew(ids[supervisor], end, sender=supervisor)
+    institutions.renew(ids[supervisor], far_future, sender=other_supervisor)
+    assert institutions.institutionOf(ids[supervisor]).validUntil == far_future
 
 
 def test_suspend__twice__is_refused(institutions, ids, hospital, supervisor, refused):
@@ -564,5 +703,75 @@ def test_authorise__kind_that_it_lacks__is_refused(institutions, ids, hospital, 
 
 def test_institution_of__unknown_id__is_all_zero(institutions):
     for unknown in (0, 99):
-        assert institutions.institutionOf(unknown) == (0, False, 0, 0, 0, bytes(32))
+        assert institutions.institutionOf(unknown) == (0, False, 0, 0, 0, 0, bytes(32))
         assert not institutions.isActiveAs(unknown, sum(Kind))
+
+
+# The past
+
+
+def test_was_operator_at__key_added_and_removed__from_its_first_to_its_last_second(
+    institutions, ids, hospital, supervisor, stranger, add_operator, key, chain
+):
+    since = chain.pending_timestamp + 100
+    chain.pending_timestamp = since
+    add_operator(ids[hospital], key, sender=hospital)
+    chain.pending_timestamp = until = since + 50
+    institutions.removeOperator(key, sender=supervisor)
+
+    def was(time):
+        return institutions.wasOperatorAt(key, time)
+
+    assert [was(time) for time in (since - 1, since, until, until + 1)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert institutions.wasOperatorAt(hospital, until + 1)
+    assert not institutions.wasOperatorAt(stranger, until)
+
+
+def test_was_active_at__suspended_reinstated_and_renewed__each_time_as_it_was(
+    institutions, accredit, supervisor, chain
+):
+    start = chain.pending_timestamp + 100
+    chain.pending_timestamp = start
+    institution = accredit(validFrom=start + 10, validUntil=start + 1_000).return_value
+    acts = (
+        (start + 100, lambda: institutions.suspend(institution, 1, sender=supervisor)),
+        (start + 200, lambda: institutions.reinstate(institution, sender=supervisor)),
+        (start + 300, lambda: institutions.renew(institution, start + 400, sender=supervisor)),
+        (start + 500, lambda: institutions.renew(institution, start + 600, sender=supervisor)),
+    )
+    for time, act in acts:
+        chain.pending_timestamp = time
+        act()
+
+    was = {
+        offset: institutions.wasActiveAt(institution, start + offset)
+        for offset in (0, 9, 10, 99, 100, 199, 200, 400, 401, 499, 500, 600, 601)
+    }
+
+    active = (10, 99, 200, 400, 500, 600)
+    assert was == {offset: offset in active for offset in was}
+
+
+def test_was_active_at__before_it_was_accredited__was_not_though_its_validity_began_earlier(
+    institutions, accredit, chain
+):
+    start = chain.pending_timestamp + 100
+    chain.pending_timestamp = start
+
+    institution = accredit(validFrom=1).return_value
+
+    assert not institutions.wasActiveAt(institution, start - 1)
+    assert institutions.wasActiveAt(institution, start)
+
+
+def test_was_active_at__unknown_institution_or_the_end_of_time__is_answered(
+    institutions, ids, supervisor, hospital, far_future
+):
+    assert not institutions.wasActiveAt(99, far_future)
+    assert institutions.wasActiveAt(ids[supervisor], UINT64_MAX)
+    assert not institutions.wasActiveAt(ids[hospital], UINT64_MAX)

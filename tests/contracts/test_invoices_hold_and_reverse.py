@@ -1,4 +1,4 @@
-"""May-circulate holds, red-letter reversal, and what makes a bill usable."""
+"""Holds, red-letter reversal in whole and in part, paper, and what makes a bill usable."""
 
 from __future__ import annotations
 
@@ -103,8 +103,6 @@ def test_release__held_bill__allows_its_use(
         (False, "hold", False),
         (False, "hold release", True),
         (False, "hold release hold", False),
-        (False, "release", True),
-        (False, "release hold", False),
         (True, "", False),
         (True, "release", True),
         (True, "hold", False),
@@ -129,13 +127,15 @@ def test_hold__every_history__says_whether_the_bill_is_usable(
 
 
 @pytest.mark.parametrize(
-    ("born_on_hold", "act", "usable"), [(False, "hold", False), (True, "release", True)]
+    ("born_on_hold", "acts", "usable"),
+    [(False, "hold", False), (True, "hold", False), (True, "hold release", True)],
 )
 def test_hold__before_the_bill_is_opened__counts_afterwards(
-    invoices, issue_bills, stranger, hold, release, not_usable, born_on_hold, act, usable
+    invoices, issue_bills, stranger, hold, release, not_usable, born_on_hold, acts, usable
 ):
     batch = issue_bills(1, on_hold=born_on_hold)
-    {"hold": hold, "release": release}[act](batch.number())
+    for act in acts.split():
+        {"hold": hold, "release": release}[act](batch.number())
 
     invoices.open(*batch.proof(), sender=stranger)
 
@@ -143,6 +143,31 @@ def test_hold__before_the_bill_is_opened__counts_afterwards(
         invoices.requireUsable(batch.number())
     else:
         not_usable(batch.number(), invoices.DocumentIsHeld, number=batch.number())
+
+
+def test_release__bill_that_was_born_free_and_never_held__is_refused(
+    invoices, open_bill, release, refused
+):
+    number = open_bill()
+
+    with refused(invoices.DocumentNotHeld, number=number):
+        release(number)
+    assert invoices.holdOf(number) == Hold.AS_ISSUED
+
+
+@pytest.mark.parametrize("born_on_hold", [False, True])
+def test_release__bill_that_is_not_opened_and_never_held__is_refused(
+    invoices, issue_bills, stranger, release, refused, born_on_hold
+):
+    # Nobody knows yet what its header says.
+    batch = issue_bills(1, on_hold=born_on_hold)
+
+    with refused(invoices.DocumentNotHeld, number=batch.number()):
+        release(batch.number())
+    if born_on_hold:
+        invoices.open(*batch.proof(), sender=stranger)
+        release(batch.number())
+        invoices.requireUsable(batch.number())
 
 
 def test_hold__by_another_key_of_the_hospital__names_that_key(
@@ -247,7 +272,9 @@ def test_reverse__unused_bill__marks_both_bills(
 
     emits(
         receipt,
-        invoices.InvoiceReversed(number=number, redLetter=red_letter, reason=REASON, by=hospital),
+        invoices.InvoiceReversed(
+            number=number, redLetter=red_letter, amount=10_000, reason=REASON, by=hospital
+        ),
     )
     after = invoices.invoicesOf([number, red_letter, neighbour])
     assert [record.standing for record in after] == [
@@ -257,6 +284,8 @@ def test_reverse__unused_bill__marks_both_bills(
     ]
     assert [record[:4] for record in after] == [record[:4] for record in before]
     assert [invoices.reversedBy(n) for n in (number, red_letter, neighbour)] == [red_letter, 0, 0]
+    assert [invoices.originalOf(n) for n in (number, red_letter, neighbour)] == [0, number, 0]
+    assert [invoices.claimableOf(n) for n in (number, red_letter, neighbour)] == [0, 0, 10_000]
     assert [invoices.isReversed(n) for n in (number, red_letter, neighbour)] == [
         True,
         False,
@@ -274,12 +303,14 @@ def test_reverse__bills_that_are_not_opened__standing_outlasts_the_opening(
     batch = issue_bills(2)
     number, red_letter = batch.number(0), batch.number(1)
 
-    reverse(number, red_letter)
+    receipt = reverse(number, red_letter)
 
+    assert receipt.events[0].amount == 0  # nobody has told the ledger what it was
     assert invoices.isReversed(number)
     not_usable(number, invoices.InvoiceNotOpened, number=number)
     for index in range(2):
         invoices.open(*batch.proof(index), sender=stranger)
+    assert invoices.claimableOf(number) == 0
     assert invoices.invoiceOf(number).standing == Standing.REVERSED
     assert invoices.invoiceOf(red_letter).standing == Standing.RED_LETTER
     not_usable(number, invoices.InvoiceIsReversed, number=number, redLetter=red_letter)
@@ -290,7 +321,7 @@ def test_reverse__red_letter_of_another_segment_of_the_hospital__is_accepted(
     invoices, ids, issue_bills, open_bill, hospital, supervisor, reverse, bill_segment
 ):
     code = bill_segment.code + 1
-    receipt = invoices.allot(ids[hospital], code, 1, 10, sender=supervisor)
+    receipt = invoices.allot(ids[hospital], code, 1, 10, False, sender=supervisor)
     segment = type(bill_segment)(receipt.return_value, code, hospital)
     number = open_bill()
     red_letter = issue_bills(1, segment=segment).number()
@@ -489,3 +520,440 @@ def test_reverse__unknown_segment__is_refused(
     for segment, red_segment in ((99, bill_segment.id), (bill_segment.id, 99)):
         with refused(invoices.SegmentUnknown, segment=99):
             invoices.reverse(segment, number, red_segment, red_letter, REASON, sender=hospital)
+
+
+# Partial reversal
+
+
+@pytest.fixture
+def reverse_part(invoices, hospital, bill_segment):
+    def act(
+        number, letters, index=0, segment=bill_segment, red_segment=bill_segment, sender=hospital
+    ):
+        return invoices.reversePart(
+            segment.id, number, red_segment.id, *letters.proof(index), REASON, sender=sender
+        )
+
+    return act
+
+
+def test_reverse_part__opened_bill__reduces_what_can_be_claimed(
+    invoices, claims, open_bills, hospital, issue_red_letters, reverse_part, emits, not_usable
+):
+    number, neighbour = open_bills(2)
+    letters = issue_red_letters(number, 3_000)
+    before = invoices.invoiceOf(number)
+
+    receipt = reverse_part(number, letters)
+
+    red_letter = letters.number()
+    emits(
+        receipt,
+        invoices.InvoicePartlyReversed(
+            number=number,
+            redLetter=red_letter,
+            amount=3_000,
+            left=7_000,
+            reason=REASON,
+            by=hospital,
+        ),
+    )
+    assert invoices.claimableOf(number) == 7_000
+    assert invoices.requireUsable(number) == (before.patient, 7_000)
+    assert claims.remainderOf(number) == 7_000
+    assert invoices.invoiceOf(number)[:4] == before[:4]
+    assert invoices.invoiceOf(number).standing == Standing.PARTLY_REVERSED
+    assert invoices.originalOf(red_letter) == number
+    assert invoices.reversedBy(number) == 0
+    assert not invoices.isReversed(number)
+    assert invoices.invoiceOf(red_letter).standing == Standing.RED_LETTER
+    assert invoices.claimableOf(red_letter) == 0
+    assert invoices.claimableOf(neighbour) == 10_000
+
+
+def test_reverse_part__several_times__until_nothing_is_left(
+    invoices, open_bill, payer, lock, issue_red_letters, reverse_part, refused, claims
+):
+    number = open_bill()
+    letters = issue_red_letters(number, 3_000, 6_999, 2, 1, 1)
+
+    reverse_part(number, letters, 0)
+    reverse_part(number, letters, 1)
+    with refused(invoices.ReversalAmountInvalid, number=number, amount=2, left=1):
+        reverse_part(number, letters, 2)
+    reverse_part(number, letters, 3)
+
+    assert invoices.claimableOf(number) == 0
+    with refused(invoices.ReversalAmountInvalid, number=number, amount=1, left=0):
+        reverse_part(number, letters, 4)
+    with refused(claims.OverRemainder, number=number, amount=1, remainder=0):
+        lock(number, payer, 1)
+    assert [invoices.originalOf(letters.number(i)) for i in range(5)] == [
+        number,
+        number,
+        0,
+        number,
+        0,
+    ]
+
+
+def test_reverse_part__then_the_whole__takes_what_was_left(
+    invoices, open_bill, issue_bills, issue_red_letters, reverse_part, reverse, not_usable, refused
+):
+    number = open_bill()
+    letters = issue_red_letters(number, 3_000, 1_000)
+    reverse_part(number, letters)
+    red_letter = issue_bills(1).number()
+
+    receipt = reverse(number, red_letter)
+
+    assert receipt.events[0].amount == 7_000
+    assert invoices.claimableOf(number) == 0
+    assert invoices.reversedBy(number) == red_letter
+    assert invoices.originalOf(letters.number()) == number
+    not_usable(number, invoices.InvoiceIsReversed, number=number, redLetter=red_letter)
+    with refused(invoices.InvoiceIsReversed, number=number, redLetter=red_letter):
+        reverse_part(number, letters, 1)
+
+
+def test_reverse_part__whole_claimable_part_by_one_letter__leaves_nothing(
+    invoices, open_bill, issue_red_letters, reverse_part
+):
+    number = open_bill()
+
+    reverse_part(number, issue_red_letters(number, 10_000))
+
+    assert invoices.claimableOf(number) == 0
+    assert not invoices.isReversed(number)
+
+
+@pytest.mark.parametrize("amount", [0, 10_001, 2**64 - 1])
+def test_reverse_part__nothing_or_more_than_the_bill__is_refused(
+    invoices, open_bill, issue_red_letters, reverse_part, refused, amount
+):
+    number = open_bill()
+
+    with refused(invoices.ReversalAmountInvalid, number=number, amount=amount, left=10_000):
+        reverse_part(number, issue_red_letters(number, amount))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"on_hold": False}, {"currency": 840}, {"patient": "0x" + "77" * 20}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_reverse_part__letter_that_was_not_made_for_it__is_refused(
+    invoices, open_bill, issue_red_letters, reverse_part, refused, changes
+):
+    number = open_bill()
+    letters = issue_red_letters(number, 1_000, **changes)
+
+    with refused(invoices.RedLetterMismatch, number=number, redLetter=letters.number()):
+        reverse_part(number, letters)
+    assert invoices.claimableOf(number) == 10_000
+
+
+def test_reverse_part__amount_that_was_not_sealed__is_refused(
+    invoices, open_bill, hospital, issue_red_letters, bill_segment, refused
+):
+    number = open_bill()
+    header, head, path = issue_red_letters(number, 1_000).proof()
+    forged = (*header[:2], 2_000, *header[3:])
+
+    with refused(invoices.ProofInvalid, number=header[0]):
+        invoices.reversePart(
+            bill_segment.id, number, bill_segment.id, forged, head, path, REASON, sender=hospital
+        )
+
+
+def test_reverse_part__bill_that_is_not_opened__is_refused(
+    invoices, issue_bills, open_bill, issue_red_letters, reverse_part, refused
+):
+    letters = issue_red_letters(open_bill(), 1_000)
+    number = issue_bills(1).number()
+
+    with refused(invoices.InvoiceNotOpened, number=number):
+        reverse_part(number, letters)
+
+
+def test_reverse_part__red_letter_that_was_used__is_refused(
+    invoices, open_bill, issue_red_letters, reverse_part, reverse, refused
+):
+    number = open_bill()
+    letters = issue_red_letters(number, 1_000)
+    reverse_part(number, letters)
+
+    with refused(invoices.InvoiceIsRedLetter, number=letters.number()):
+        reverse_part(number, letters)
+    with refused(invoices.InvoiceIsRedLetter, number=letters.number()):
+        reverse(number, letters.number())
+    assert invoices.claimableOf(number) == 9_000
+
+
+def test_reverse_part__of_a_red_letter_or_by_the_bill_itself__is_refused(
+    invoices, open_bill, issue_red_letters, reverse_part, refused, stranger
+):
+    number = open_bill()
+    letters = issue_red_letters(number, 1_000, 1_000)
+    reverse_part(number, letters)
+
+    with refused(invoices.InvoiceIsRedLetter, number=letters.number()):
+        reverse_part(letters.number(), letters, 1)
+    with refused(invoices.RedLetterIsOriginal, number=letters.number(1)):
+        reverse_part(letters.number(1), letters, 1)
+
+
+def test_reverse__by_a_bill_that_was_reversed_in_part__is_refused(
+    invoices, open_bills, issue_red_letters, reverse_part, reverse, refused
+):
+    number, another = open_bills(2)
+    reverse_part(number, issue_red_letters(number, 1_000))
+
+    with refused(invoices.InvoiceIsPartlyReversed, number=number):
+        reverse(another, number)
+
+
+def test_reverse_part__locked_bill__is_refused_until_the_lock_is_gone(
+    invoices, claims, open_bill, payer, lock, issue_red_letters, reverse_part, refused
+):
+    number = open_bill()
+    letters = issue_red_letters(number, 1_000)
+    lock(number, payer, 1)
+
+    with refused(invoices.InvoiceInUse, number=number, locked=1, reimbursed=0):
+        reverse_part(number, letters)
+    claims.release(number, 1, sender=payer)
+    reverse_part(number, letters)
+    assert invoices.claimableOf(number) == 9_000
+
+
+def test_reverse_part__letter_that_was_released_and_locked__is_refused(
+    invoices,
+    open_bill,
+    patient,
+    payer,
+    lock,
+    release,
+    stranger,
+    issue_red_letters,
+    reverse_part,
+    refused,
+):
+    number = open_bill()
+    letters = issue_red_letters(number, 1_000, patient=patient.address("Invoice", number + 1))
+    invoices.open(*letters.proof(), sender=stranger)
+    release(letters.number())
+    lock(letters.number(), payer, 1)
+
+    with refused(invoices.InvoiceInUse, number=letters.number(), locked=1, reimbursed=0):
+        reverse_part(number, letters)
+
+
+def test_reverse_part__letter_before_it_is_used__cannot_be_claimed(
+    invoices, open_bill, issue_red_letters, stranger, not_usable
+):
+    letters = issue_red_letters(open_bill(), 1_000)
+
+    invoices.open(*letters.proof(), sender=stranger)
+
+    not_usable(letters.number(), invoices.DocumentIsHeld, number=letters.number())
+
+
+def test_reverse_part__reimbursed_bill__makes_the_excess_recoupable(
+    invoices, claims, open_bill, payer, other_payer, lock, issue_red_letters, reverse_part, refused
+):
+    number = open_bill()
+    lock(number, payer, 6_000)
+    claims.settle(number, 6_000, 1, bytes(32), sender=payer)
+    letters = issue_red_letters(number, 3_000, 2_500)
+
+    reverse_part(number, letters, 0)
+
+    assert claims.recoupDueOf(number) == 0
+    assert claims.remainderOf(number) == 1_000
+    reverse_part(number, letters, 1)
+    assert claims.recoupDueOf(number) == 1_500
+    assert claims.remainderOf(number) == 0
+    with refused(claims.OverRemainder, number=number, amount=1, remainder=0):
+        lock(number, other_payer, 1)
+
+
+def test_reverse_part__bill_or_letter_of_another_hospital__is_refused(
+    invoices,
+    ids,
+    open_bill,
+    hospital,
+    other_hospital,
+    issue_red_letters,
+    reverse_part,
+    refused,
+    bill_segment,
+):
+    number = open_bill()
+    letters = issue_red_letters(number, 1_000)
+
+    with refused(invoices.SegmentNotYours, segment=bill_segment.id, institution=ids[hospital]):
+        reverse_part(number, letters, sender=other_hospital)
+
+
+# Paper
+
+PAPER = b"\x07" * 32
+
+
+@pytest.fixture
+def exchange(invoices, hospital, bill_segment):
+    return lambda number, paper=PAPER: invoices.exchangeForPaper(
+        bill_segment.id, number, paper, sender=hospital
+    )
+
+
+@pytest.fixture
+def void_paper(invoices, hospital, bill_segment):
+    return lambda number: invoices.voidPaper(bill_segment.id, number, sender=hospital)
+
+
+def test_exchange__opened_bill__has_no_use_here_until_the_paper_is_void(
+    invoices, open_bills, hospital, exchange, void_paper, emits, not_usable
+):
+    number, neighbour = open_bills(2)
+    before = invoices.invoiceOf(number)
+
+    receipt = exchange(number)
+
+    emits(receipt, invoices.InvoiceExchanged(number=number, paperHash=PAPER, by=hospital))
+    assert invoices.invoiceOf(number).standing == Standing.ON_PAPER
+    assert invoices.invoiceOf(number)[:4] == before[:4]
+    assert invoices.claimableOf(number) == 10_000
+    not_usable(number, invoices.InvoiceOnPaper, number=number)
+    invoices.requireUsable(neighbour)
+    receipt = void_paper(number)
+    emits(receipt, invoices.PaperVoided(number=number, by=hospital))
+    assert invoices.invoiceOf(number) == before
+    invoices.requireUsable(number)
+
+
+def test_exchange__bill_that_is_not_opened__outlasts_the_opening(
+    invoices, issue_bills, stranger, exchange, void_paper, not_usable
+):
+    batch = issue_bills(1)
+    exchange(batch.number())
+
+    invoices.open(*batch.proof(), sender=stranger)
+
+    not_usable(batch.number(), invoices.InvoiceOnPaper, number=batch.number())
+    void_paper(batch.number())
+    invoices.requireUsable(batch.number())
+
+
+def test_exchange__bill_reversed_in_part__comes_back_as_it_was(
+    invoices, open_bill, issue_red_letters, reverse_part, exchange, void_paper
+):
+    number = open_bill()
+    reverse_part(number, issue_red_letters(number, 1_000))
+
+    exchange(number)
+    assert invoices.claimableOf(number) == 9_000
+    void_paper(number)
+
+    assert invoices.invoiceOf(number).standing == Standing.PARTLY_REVERSED
+    assert invoices.requireUsable(number).claimable == 9_000
+
+
+def test_exchange__locked_or_reimbursed_bill__is_refused(
+    invoices, claims, open_bill, payer, lock, exchange, refused
+):
+    number = open_bill()
+    lock(number, payer, 3_000)
+
+    with refused(invoices.InvoiceInUse, number=number, locked=3_000, reimbursed=0):
+        exchange(number)
+    claims.settle(number, 2_000, 1, bytes(32), sender=payer)
+    with refused(invoices.InvoiceInUse, number=number, locked=0, reimbursed=2_000):
+        exchange(number)
+
+
+def test_exchange__bill_on_paper__can_neither_be_locked_nor_reversed_nor_exchanged_again(
+    invoices, open_bills, payer, lock, exchange, reverse, reverse_part, issue_red_letters, refused
+):
+    number, red_letter = open_bills(2)
+    letters = issue_red_letters(number, 1_000)
+    exchange(number)
+
+    for act in (
+        lambda: lock(number, payer, 1),
+        lambda: reverse(number, red_letter),
+        lambda: reverse(red_letter, number),
+        lambda: reverse_part(number, letters),
+        lambda: exchange(number),
+    ):
+        with refused(invoices.InvoiceOnPaper, number=number):
+            act()
+
+
+def test_exchange__reversed_bill_or_red_letter__is_refused(
+    invoices, open_bills, reverse, exchange, refused
+):
+    number, red_letter = open_bills(2)
+    reverse(number, red_letter)
+
+    with refused(invoices.InvoiceIsReversed, number=number, redLetter=red_letter):
+        exchange(number)
+    with refused(invoices.InvoiceIsRedLetter, number=red_letter):
+        exchange(red_letter)
+
+
+@pytest.mark.parametrize("born_on_hold", [False, True])
+def test_exchange__held_bill__is_refused(
+    invoices, open_bill, hold, exchange, refused, born_on_hold
+):
+    number = open_bill(on_hold=born_on_hold)
+    if not born_on_hold:
+        hold(number)
+
+    with refused(invoices.DocumentIsHeld, number=number):
+        exchange(number)
+
+
+def test_exchange__without_a_commitment__is_refused(invoices, open_bill, exchange, refused):
+    number = open_bill()
+
+    with refused(invoices.PaperHashMissing, number=number):
+        exchange(number, bytes(32))
+
+
+def test_exchange__while_paused__is_refused_and_voiding_is_not(
+    invoices, open_bills, supervisor, exchange, void_paper, refused
+):
+    number, another = open_bills(2)
+    exchange(number)
+    invoices.pause(sender=supervisor)
+
+    with refused(invoices.EnforcedPause):
+        exchange(another)
+    void_paper(number)
+    assert invoices.invoiceOf(number).standing == Standing.REGULAR
+
+
+def test_void_paper__bill_that_is_not_on_paper__is_refused(
+    invoices, open_bill, exchange, void_paper, refused
+):
+    number = open_bill()
+
+    with refused(invoices.InvoiceNotOnPaper, number=number):
+        void_paper(number)
+    exchange(number)
+    void_paper(number)
+    with refused(invoices.InvoiceNotOnPaper, number=number):
+        void_paper(number)
+
+
+@pytest.mark.parametrize("act", ["exchangeForPaper", "voidPaper"])
+def test_paper__by_another_hospital__is_refused(
+    invoices, ids, open_bill, hospital, other_hospital, bill_segment, refused, act
+):
+    number = open_bill()
+    paper = [PAPER] if act == "exchangeForPaper" else []
+
+    with refused(invoices.SegmentNotYours, segment=bill_segment.id, institution=ids[hospital]):
+        getattr(invoices, act)(bill_segment.id, number, *paper, sender=other_hospital)

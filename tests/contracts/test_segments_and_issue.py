@@ -22,8 +22,8 @@ LARGEST_COUNT = 2**32 - 1
 def allot(invoices, ids, hospital, supervisor):
     """Allots serials of a code that nobody has used to the hospital, as the supervisor."""
 
-    def act(first, last, code=NEW_CODE, to=hospital, sender=supervisor):
-        return invoices.allot(ids[to], code, first, last, sender=sender)
+    def act(first, last, code=NEW_CODE, to=hospital, sender=supervisor, endorsed=False):
+        return invoices.allot(ids[to], code, first, last, endorsed, sender=sender)
 
     return act
 
@@ -45,11 +45,16 @@ def test_allot__first_serials_of_a_code__may_be_issued(
     emits(
         receipt,
         invoices.SegmentAllotted(
-            segment=segment, institution=ids[hospital], first=first, last=last, by=supervisor
+            segment=segment,
+            institution=ids[hospital],
+            first=first,
+            last=last,
+            endorsed=False,
+            by=supervisor,
         ),
     )
     assert invoices.segmentCount() == segment
-    assert invoices.segmentOf(segment) == (ids[hospital], first, first, last)
+    assert invoices.segmentOf(segment) == (ids[hospital], first, first, last, False, False)
     assert invoices.highestSerialOf(NEW_CODE) == 100
     assert not invoices.isIssued(segment, first)
     assert invoices.segmentOf(bill_segment.id) == neighbour
@@ -63,7 +68,14 @@ def test_allot__number_after_the_highest__is_accepted_for_any_hospital(
     second = allot(101, 101, to=other_hospital).return_value
 
     number = document_number(NEW_CODE, 101)
-    assert invoices.segmentOf(second) == (ids[other_hospital], number, number, number)
+    assert invoices.segmentOf(second) == (
+        ids[other_hospital],
+        number,
+        number,
+        number,
+        False,
+        False,
+    )
     assert invoices.segmentOf(first).institution == ids[hospital]
     assert invoices.highestSerialOf(NEW_CODE) == 101
 
@@ -133,7 +145,7 @@ def test_allot__to_a_suspended_hospital__is_refused(
 
 def test_allot__to_nobody__is_refused(invoices, supervisor, refused):
     with refused(invoices.NotAnIssuer, institution=99):
-        invoices.allot(99, NEW_CODE, 1, 100, sender=supervisor)
+        invoices.allot(99, NEW_CODE, 1, 100, False, sender=supervisor)
 
 
 def test_allot__by_a_hospital__is_refused(institutions, ids, hospital, allot, refused):
@@ -142,9 +154,77 @@ def test_allot__by_a_hospital__is_refused(institutions, ids, hospital, allot, re
 
 
 def test_segment_of__unknown_segment__is_all_zero(invoices):
-    assert invoices.segmentOf(0) == (0, 0, 0, 0)
-    assert invoices.segmentOf(99) == (0, 0, 0, 0)
+    assert invoices.segmentOf(0) == (0, 0, 0, 0, False, False)
+    assert invoices.segmentOf(99) == (0, 0, 0, 0, False, False)
     assert not invoices.isIssued(99, 0)
+
+
+# Withdrawing
+
+
+def test_withdraw__part_of_a_segment_issued__tells_the_gap_and_ends_it(
+    invoices, ids, hospital, supervisor, allot, emits, refused
+):
+    segment = allot(1, 10).return_value
+    first, last = document_number(NEW_CODE, 1), document_number(NEW_CODE, 10)
+    invoices.issue(segment, first, 4, ROOT, sender=hospital)
+
+    receipt = invoices.withdraw(segment, 5, sender=supervisor)
+
+    emits(
+        receipt,
+        invoices.SegmentWithdrawn(
+            segment=segment, first=first + 4, last=last, reason=5, by=supervisor
+        ),
+    )
+    assert invoices.segmentOf(segment) == (ids[hospital], first, first + 4, last, False, True)
+    assert invoices.isIssued(segment, first + 3)
+    assert not invoices.isIssued(segment, first + 4)
+    with refused(invoices.SegmentIsWithdrawn, segment=segment):
+        invoices.issue(segment, first + 4, 1, ROOT, sender=hospital)
+    # What was issued before stays the hospital's.
+    invoices.hold(segment, first, sender=hospital)
+
+
+def test_withdraw__numbers_of_the_gap__cannot_be_allotted_again(
+    invoices, supervisor, allot, refused
+):
+    segment = allot(1, 10).return_value
+    invoices.withdraw(segment, 5, sender=supervisor)
+
+    with refused(invoices.SegmentOverlaps, code=NEW_CODE, first=5, highest=10):
+        allot(5, 10)
+
+
+def test_withdraw__one_segment_of_two__leaves_the_other(
+    invoices, hospital, supervisor, allot, bill_segment
+):
+    segment = allot(1, 10).return_value
+
+    invoices.withdraw(segment, 5, sender=supervisor)
+
+    invoices.issue(bill_segment.id, bill_segment.first, 1, ROOT, sender=hospital)
+
+
+def test_withdraw__twice__is_refused(invoices, supervisor, allot, refused):
+    segment = allot(1, 10).return_value
+    invoices.withdraw(segment, 5, sender=supervisor)
+
+    with refused(invoices.SegmentIsWithdrawn, segment=segment):
+        invoices.withdraw(segment, 5, sender=supervisor)
+
+
+def test_withdraw__every_number_issued__is_refused(invoices, hospital, supervisor, allot, refused):
+    segment = allot(1, 10).return_value
+    invoices.issue(segment, document_number(NEW_CODE, 1), 10, ROOT, sender=hospital)
+
+    with refused(invoices.NothingToWithdraw, segment=segment):
+        invoices.withdraw(segment, 5, sender=supervisor)
+
+
+def test_withdraw__unknown_segment__is_refused(invoices, supervisor, refused):
+    with refused(invoices.SegmentUnknown, segment=99):
+        invoices.withdraw(99, 5, sender=supervisor)
 
 
 # Issuing
@@ -176,6 +256,8 @@ def test_issue__batch_of_one__takes_the_next_number(
         first,
         first + 1,
         bill_segment.last,
+        False,
+        False,
     )
     assert invoices.headHashOf(first) == batch.head.hash(batch.tree.root)
     assert invoices.headHashOf(first + 1) == bytes(32)
@@ -272,19 +354,31 @@ def test_issue__large_batch__costs_no_more_than_a_batch_of_one(
     assert invoices.headHashOf(first) == head.hash(ROOT)
 
 
-def test_issue__to_the_last_number__exhausts_the_segment(invoices, hospital, allot, refused):
+def test_issue__to_the_last_number__exhausts_the_segment(
+    invoices, ids, hospital, allot, emits, refused
+):
     segment = allot(1, 10).return_value
     first, last = document_number(NEW_CODE, 1), document_number(NEW_CODE, 10)
     invoices.issue(segment, first, 9, ROOT, sender=hospital)
 
-    invoices.issue(segment, last, 1, ROOT, sender=hospital)
+    receipt = invoices.issue(segment, last, 1, ROOT, sender=hospital)
 
+    emits(
+        receipt,
+        invoices.BatchIssued(
+            first=last, segment=segment, institution=ids[hospital], count=1, root=ROOT, by=hospital
+        ),
+        invoices.SegmentUsedUp(segment=segment, last=last),
+    )
     assert invoices.segmentOf(segment).next == last + 1
     assert invoices.isIssued(segment, last)
     assert not invoices.isIssued(segment, last + 1)
-    # The next number is none of the segment's, which is what the refusal says.
-    with refused(invoices.NumberOutsideSegment, number=last + 1, segment=segment):
+    with refused(invoices.SegmentExhausted, segment=segment, left=0, count=1):
         invoices.issue(segment, last + 1, 1, ROOT, sender=hospital)
+    with refused(invoices.NumberAlreadyIssued, number=last):
+        invoices.issue(segment, last, 1, ROOT, sender=hospital)
+    with refused(invoices.NumberOutsideSegment, number=last + 2, segment=segment):
+        invoices.issue(segment, last + 2, 1, ROOT, sender=hospital)
 
 
 def test_issue__one_more_than_is_left__is_refused(invoices, hospital, allot, refused):
@@ -377,6 +471,244 @@ def test_issue__prescriptions__are_numbered_apart_from_bills(
     )
     assert prescriptions.isIssued(prescription_segment.id, batch.number(1))
     assert invoices.headHashOf(batch.number()) == bytes(32)
+
+
+# Endorsed segments
+
+
+@pytest.fixture
+def endorsed(allot):
+    """A segment whose batches need a supervisor's signature, and its first number."""
+    return allot(1, 100, endorsed=True).return_value, document_number(NEW_CODE, 1)
+
+
+@pytest.fixture
+def issue_endorsed(invoices, hospital, supervisor, endorsement, endorsed, far_future):
+    """Issues a batch of the endorsed segment; what is signed may differ from what is sent."""
+
+    def act(
+        first=None,
+        count=3,
+        root=ROOT,
+        deadline=far_future,
+        signer=supervisor,
+        by=None,
+        signed=None,
+    ):
+        segment, start = endorsed
+        sent = {
+            "segment": segment,
+            "first": start if first is None else first,
+            "count": count,
+            "root": root,
+            "deadline": deadline,
+        }
+        signature = endorsement(invoices, by or signer, **(sent | (signed or {})))
+        return invoices.issueEndorsed(*sent.values(), signer, signature, sender=hospital)
+
+    return act
+
+
+def test_issue_endorsed__by_an_active_supervisor__names_both_signatures(
+    invoices, ids, hospital, supervisor, issue_endorsed, endorsed, emits
+):
+    segment, first = endorsed
+
+    receipt = issue_endorsed()
+
+    emits(
+        receipt,
+        invoices.BatchIssued(
+            first=first, segment=segment, institution=ids[hospital], count=3, root=ROOT, by=hospital
+        ),
+        invoices.BatchEndorsed(
+            first=first, segment=segment, supervisor=ids[supervisor], signer=supervisor
+        ),
+    )
+    assert invoices.segmentOf(segment) == (
+        ids[hospital],
+        first,
+        first + 3,
+        document_number(NEW_CODE, 100),
+        True,
+        False,
+    )
+    head = TreeHead(first, 3, segment, receipt.timestamp)
+    assert invoices.headHashOf(first) == head.hash(ROOT)
+
+
+def test_issue_endorsed__prescriptions__are_endorsed_for_their_own_ledger(
+    prescriptions, invoices, ids, hospital, supervisor, endorsement, refused, far_future
+):
+    # One domain serves supervisors and patients there, and it is not the bills'.
+    segment = prescriptions.allot(
+        ids[hospital], NEW_CODE, 1, 9, True, sender=supervisor
+    ).return_value
+    batch = (segment, document_number(NEW_CODE, 1), 2, ROOT, far_future)
+
+    with refused(prescriptions.EndorsementInvalid, first=batch[1], signer=supervisor):
+        prescriptions.issueEndorsed(
+            *batch, supervisor, endorsement(invoices, supervisor, *batch), sender=hospital
+        )
+    prescriptions.issueEndorsed(
+        *batch, supervisor, endorsement(prescriptions, supervisor, *batch), sender=hospital
+    )
+    assert prescriptions.isIssued(segment, batch[1] + 1)
+
+
+def test_issue__endorsed_segment_without_endorsement__is_refused(
+    invoices, hospital, endorsed, refused
+):
+    segment, first = endorsed
+
+    with refused(invoices.EndorsementMissing, segment=segment):
+        invoices.issue(segment, first, 1, ROOT, sender=hospital)
+    assert not invoices.isIssued(segment, first)
+
+
+@pytest.mark.parametrize(
+    "signed",
+    [
+        {"segment": 1},
+        {"first": 1},
+        {"count": 4},
+        {"root": keccak256(b"another root")},
+        {"deadline": 4_102_444_799},
+        {"chain_id": 1},
+        {"contract": "0x" + "77" * 20},
+    ],
+    ids=lambda signed: next(iter(signed)),
+)
+def test_issue_endorsed__signed_for_something_else__is_refused(
+    invoices, supervisor, issue_endorsed, endorsed, refused, signed
+):
+    with refused(invoices.EndorsementInvalid, first=endorsed[1], signer=supervisor):
+        issue_endorsed(signed=signed)
+
+
+def test_issue_endorsed__signed_by_another_key__is_refused(
+    invoices, hospital, supervisor, issue_endorsed, endorsed, refused
+):
+    with refused(invoices.EndorsementInvalid, first=endorsed[1], signer=supervisor):
+        issue_endorsed(by=hospital)
+
+
+def test_issue_endorsed__signer_is_no_supervisor__is_refused(
+    institutions, ids, hospital, pharmacy, stranger, issue_endorsed, refused
+):
+    for account in (hospital, pharmacy):
+        with refused(institutions.KindMissing, institution=ids[account], kind=Kind.SUPERVISOR):
+            issue_endorsed(signer=account)
+    with refused(institutions.NotAnOperator, account=stranger):
+        issue_endorsed(signer=stranger)
+
+
+def test_issue_endorsed__supervisor_suspended_or_removed_since_it_signed__is_refused(
+    institutions, ids, supervisor, other_supervisor, issue_endorsed, refused
+):
+    institutions.suspend(ids[other_supervisor], 1, sender=supervisor)
+
+    with refused(institutions.InstitutionIsSuspended, institution=ids[other_supervisor]):
+        issue_endorsed(signer=other_supervisor)
+    institutions.reinstate(ids[other_supervisor], sender=supervisor)
+    institutions.removeOperator(other_supervisor, sender=supervisor)
+    with refused(institutions.NotAnOperator, account=other_supervisor):
+        issue_endorsed(signer=other_supervisor)
+
+
+def test_issue_endorsed__last_second_of_the_endorsement__is_accepted_and_the_next_refused(
+    invoices, issue_endorsed, endorsed, refused, chain
+):
+    first, end = endorsed[1], chain.pending_timestamp + 100
+
+    chain.pending_timestamp = end
+    issue_endorsed(deadline=end)
+    chain.pending_timestamp = end + 1
+    with refused(invoices.EndorsementExpired, first=first + 3, deadline=end):
+        issue_endorsed(first=first + 3, deadline=end)
+
+
+def test_issue_endorsed__the_same_endorsement_twice__is_refused(
+    invoices, issue_endorsed, endorsed, refused
+):
+    issue_endorsed()
+
+    with refused(invoices.NumberAlreadyIssued, number=endorsed[1]):
+        issue_endorsed()
+
+
+def test_issue_endorsed__by_a_hospital_that_is_its_own_supervisor__is_refused(
+    invoices, institutions, supervisor, new_account, add_operator, endorsement, refused, far_future
+):
+    both, second = new_account(), new_account()
+    institution = institutions.accredit(
+        Kind.HOSPITAL | Kind.SUPERVISOR, 0, ROOT, 1, far_future, both, sender=supervisor
+    ).return_value
+    add_operator(institution, second, sender=both)
+    segment = invoices.allot(institution, NEW_CODE, 1, 9, True, sender=supervisor).return_value
+    batch = (segment, document_number(NEW_CODE, 1), 2, ROOT, far_future)
+
+    with refused(invoices.EndorserIsIssuer, institution=institution):
+        invoices.issueEndorsed(*batch, second, endorsement(invoices, second, *batch), sender=both)
+
+
+def test_issue_endorsed__supervisor_is_a_contract_wallet__its_answer_counts(
+    invoices,
+    institutions,
+    compiled,
+    ids,
+    hospital,
+    supervisor,
+    stranger,
+    new_account,
+    consent,
+    issue_endorsed,
+    endorsed,
+    refused,
+    far_future,
+):
+    owner = new_account()
+    wallet = compiled["Wallet"].deploy(owner, sender=stranger)
+    here = ids[supervisor]
+    institutions.addOperator(here, wallet, far_future, consent(owner, here), sender=supervisor)
+
+    with refused(invoices.EndorsementInvalid, first=endorsed[1], signer=wallet):
+        issue_endorsed(signer=wallet, by=stranger)
+    issue_endorsed(signer=wallet, by=owner)
+    assert invoices.isIssued(endorsed[0], endorsed[1])
+
+
+def test_issue_endorsed__segment_that_asks_for_none__is_endorsed_all_the_same(
+    invoices, hospital, supervisor, bill_segment, endorsement, far_future
+):
+    batch = (bill_segment.id, bill_segment.first, 1, ROOT, far_future)
+
+    receipt = invoices.issueEndorsed(
+        *batch, supervisor, endorsement(invoices, supervisor, *batch), sender=hospital
+    )
+
+    assert receipt.events[1].signer == supervisor
+
+
+def test_issue_endorsed__segment_of_another_hospital__is_refused(
+    invoices, ids, hospital, other_hospital, supervisor, endorsed, endorsement, refused, far_future
+):
+    batch = (*endorsed, 1, ROOT, far_future)
+
+    with refused(invoices.SegmentNotYours, segment=endorsed[0], institution=ids[hospital]):
+        invoices.issueEndorsed(
+            *batch,
+            supervisor,
+            endorsement(invoices, supervisor, *batch),
+            sender=other_hospital,
+        )
+
+
+def test_issue_endorsed__while_paused__is_refused(invoices, supervisor, issue_endorsed, refused):
+    invoices.pause(sender=supervisor)
+
+    with refused(invoices.EnforcedPause):
+        issue_endorsed()
 
 
 # Pausing

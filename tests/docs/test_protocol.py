@@ -183,7 +183,7 @@ def test_event__each__has_these_arguments_and_this_topic(row: list[str]) -> None
 
 
 def test_contracts__tables__were_read() -> None:
-    assert (len(VIEWS), len(EVENTS)) == (10, 5)
+    assert (len(VIEWS), len(EVENTS)) == (14, 9)
 
 
 def test_states__in_the_text__are_the_codes() -> None:
@@ -248,7 +248,7 @@ def test_vectors__table__has_the_keys_of_the_file() -> None:
     described = section(14).partition("| error |")[0]
 
     assert keys(described) == set(vectors) - {"madeBy"}
-    for key in ("headers", "trees", "heads", "messages", "documents"):
+    for key in ("headers", "trees", "heads", "messages", "acts", "documents"):
         (row,) = [row for row in rows(described) if row[0] == f"`{key}`"]
         quoted = set(re.findall(r"`(\w+)`", row[1]))
         assert quoted - {"count", "path", "index"} <= set(vectors[key][0])

@@ -110,6 +110,16 @@ class Scenario:
         self.world.hospital.reverse(number, self.bill(), self.random.randint(0, 65535))
         self.reversed.add(number)
 
+    def do_reverse_part(self, key: str) -> None:
+        amount = self.random.randint(1, 800)
+        self.world.hospital.reverse_part(self.bill(), amount, 1, business_key=f"refund-{key}")
+
+    def do_exchange(self, _: str) -> None:
+        self.world.hospital.exchange_for_paper(self.bill(), keccak256(b"a copy and a salt"))
+
+    def do_void_paper(self, _: str) -> None:
+        self.world.hospital.void_paper(self.bill())
+
     def do_lock(self, _: str) -> None:
         name = self.random.choice(["payer", "other_payer"])
         number = self.bill()
@@ -183,6 +193,9 @@ def test_audit__after_many_acts_at_random__agrees_with_storage_and_with_the_peop
         "do_hold": "DocumentHeld",
         "do_release": "DocumentReleased",
         "do_reverse": "InvoiceReversed",
+        "do_reverse_part": "InvoicePartlyReversed",
+        "do_exchange": "InvoiceExchanged",
+        "do_void_paper": "PaperVoided",
         "do_settle": "ClaimSettled",
         "do_release_claim": "ClaimReleased",
         "do_accept": "PrescriptionAccepted",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.roles.world import (
     BILL_CODE,
     DAY,
+    FAR_FUTURE,
     HOSPITAL_NAME,
     ORDER_CODE,
     SERIALS,
@@ -18,11 +20,14 @@ from tests.roles.world import (
 )
 
 from medledger.chain.keys import address_of
-from medledger.core.hashing import keccak256, name_hash
+from medledger.core.hashing import OperatorConsent, keccak256, name_hash
 from medledger.core.numbers import document_number
 from medledger.core.states import Kind
 from medledger.errors import (
+    ActMismatch,
     CodeInvalid,
+    ConsentExpired,
+    ConsentInvalid,
     EnforcedPause,
     ExpectedPause,
     InputError,
@@ -31,16 +36,21 @@ from medledger.errors import (
     InstitutionUnknown,
     KindMissing,
     KindsInvalid,
+    LastOperator,
     NotAnIssuer,
     NotAnOperator,
+    NothingToWithdraw,
     NotTheInstitution,
+    NotTheOperator,
     OperatorInvalid,
     OperatorKnown,
     OutsideAccreditation,
     OwnInstitution,
     Refusal,
     RegionInvalid,
+    SegmentIsWithdrawn,
     SegmentOverlaps,
+    SegmentUnknown,
     SerialsInvalid,
     ValidityInvalid,
 )
@@ -176,6 +186,8 @@ def test_renew__what_cannot_be__is_refused(world: World, stranger: Supervisor) -
         world.supervisor.renew(world.ids["payer"], world.now() - 1)
     with pytest.raises(InstitutionUnknown, match="no institution 999"):
         world.supervisor.renew(999, FOREVER)
+    with pytest.raises(OwnInstitution, match="cannot suspend or renew itself"):
+        world.supervisor.renew(1, FOREVER)
     with pytest.raises(NotAnOperator):
         stranger.renew(world.ids["payer"], FOREVER)
 
@@ -184,7 +196,7 @@ def test_renew__what_cannot_be__is_refused(world: World, stranger: Supervisor) -
 
 
 def test_add_operator__a_second_key__acts_beside_the_first(world: World) -> None:
-    world.supervisor.add_operator(world.ids["hospital"], NEW)
+    world.supervisor.add_operator(world.consent(key_of("somebody new")))
 
     second = world.hospital_again(key=key_of("somebody new"), store="second")
     receipts = [second.issue(bill("visit-a")), world.hospital.issue(bill("visit-b"))]
@@ -198,20 +210,28 @@ def test_add_operator__by_the_institution_itself__is_allowed_for_itself_only(
 ) -> None:
     hospital = Supervisor(world.ledgers, key_of("hospital"))
 
-    hospital.add_operator(world.ids["hospital"], NEW)
+    hospital.add_operator(world.consent(key_of("somebody new")))
 
     assert world.ledgers.institutions.operator_of(NEW).institution == world.ids["hospital"]
     with pytest.raises(NotTheInstitution):
-        hospital.add_operator(world.ids["payer"], address_of(key_of("another")))
+        hospital.add_operator(world.consent(key_of("another"), "payer"))
 
 
 def test_add_operator__what_cannot_be__is_refused(world: World) -> None:
     with pytest.raises(OperatorKnown):
-        world.supervisor.add_operator(world.ids["payer"], address_of(key_of("hospital")))
-    with pytest.raises(OperatorInvalid):
-        world.supervisor.add_operator(world.ids["payer"], "0x" + 40 * "0")
+        world.supervisor.add_operator(world.consent(key_of("hospital"), "payer"))
+    consent = world.consent(key_of("somebody new"))
+    with pytest.raises(ConsentInvalid):
+        world.supervisor.add_operator(replace(consent, message=OperatorConsent(2, FAR_FUTURE - 1)))
     with pytest.raises(InstitutionUnknown):
-        world.supervisor.add_operator(999, NEW)
+        world.supervisor.add_operator(replace(consent, message=OperatorConsent(999, FAR_FUTURE)))
+    with pytest.raises(ActMismatch, match="is not signed"):
+        world.supervisor.add_operator(replace(consent, signer="", signature=b""))
+    with pytest.raises(ActMismatch, match="on chain 1,"):
+        world.supervisor.add_operator(replace(consent, chain_id=1))
+    late = Supervisor(world.ledgers, key_of("somebody new"))
+    with pytest.raises(ConsentExpired):
+        world.supervisor.add_operator(late.consent(2, deadline=world.now() - 1))
 
 
 def test_remove_operator__a_key__can_do_no_more_and_never_again(world: World) -> None:
@@ -224,15 +244,17 @@ def test_remove_operator__a_key__can_do_no_more_and_never_again(world: World) ->
     with pytest.raises(NotAnOperator):
         world.hospital.issue(bill("visit-2"))
     with pytest.raises(OperatorKnown):
-        world.supervisor.add_operator(world.ids["hospital"], removed)
+        world.supervisor.add_operator(world.consent(key_of("hospital")))
     world.auditor.verify(receipt.evidence())
 
 
 def test_remove_operator__what_cannot_be__is_refused(world: World) -> None:
     with pytest.raises(NotAnOperator):
         world.supervisor.remove_operator(NEW)
-    with pytest.raises(NotTheInstitution):
+    with pytest.raises(NotTheOperator):
         Supervisor(world.ledgers, key_of("hospital")).remove_operator(address_of(key_of("payer")))
+    with pytest.raises(LastOperator):
+        world.supervisor.remove_operator(world.supervisor.address)
 
 
 # Suspension
@@ -299,6 +321,40 @@ def test_allot__what_cannot_be__is_refused_by_name(
 ) -> None:
     with pytest.raises(expected):
         world.supervisor.allot(world.ids["hospital"], code, first, last)
+
+
+def test_withdraw__a_segment__is_left_out_by_its_hospital(world: World) -> None:
+    last = world.supervisor.allot(world.ids["hospital"], BILL_CODE, FREE, FREE + 9)
+    first = world.issued().number
+
+    world.supervisor.withdraw(world.deployment.bills, 3)
+
+    found = world.hospital.segments("Invoice")[world.deployment.bills]
+    assert (found.withdrawn, found.next, found.last) == (
+        True,
+        first + 1,
+        document_number(BILL_CODE, SERIALS),
+    )
+    again = world.hospital_again()
+    assert again.issue(bill("visit-2")).number == document_number(BILL_CODE, FREE)
+    with pytest.raises(SegmentIsWithdrawn, match=f"segment {world.deployment.bills} "):
+        again.issue(bill("visit-3"), segment=world.deployment.bills)
+    world.supervisor.withdraw(last, 3)
+    with pytest.raises(SegmentIsWithdrawn):
+        world.hospital_again().issue(bill("visit-4"))
+    assert world.auditor.audit().mismatches == []
+
+
+def test_withdraw__what_cannot_be__is_refused(world: World) -> None:
+    segment = world.supervisor.allot(world.ids["hospital"], BILL_CODE, FREE, FREE)
+    world.hospital.issue(bill(), segment=segment)
+
+    with pytest.raises(NothingToWithdraw):
+        world.supervisor.withdraw(segment, 1)
+    with pytest.raises(SegmentUnknown):
+        world.supervisor.withdraw(999, 1)
+    with pytest.raises(KindMissing):
+        Supervisor(world.ledgers, key_of("hospital")).withdraw(world.deployment.bills, 1)
 
 
 @pytest.mark.parametrize("role", ["pharmacy", "payer"])

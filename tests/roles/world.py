@@ -18,6 +18,7 @@ from tests.chain.nodes import now, pass_time
 from medledger.chain.deployment import Ledgers, connect, deploy
 from medledger.chain.keys import address_of
 from medledger.chain.rpc import Rpc
+from medledger.core.acts import Act
 from medledger.core.authorisation import Signed
 from medledger.core.documents import Invoice, InvoiceLine, Party, Prescription, PrescriptionLine
 from medledger.core.evidence import Evidence
@@ -34,8 +35,11 @@ from medledger.roles import (
     Pharmacy,
     Supervisor,
 )
+from medledger.roles.hospital import Endorser
 
 DAY = 24 * 3600
+FAR_FUTURE = 2**40
+"""A deadline that no test reaches."""
 LOCK_PERIOD, LEASE_PERIOD = 30 * DAY, 1 * DAY
 BILL_CODE, ORDER_CODE, OTHER_BILL_CODE = 46060126, 46990126, 46060226
 SERIALS = 100_000
@@ -139,6 +143,7 @@ class World:
         key: bytes | None = None,
         rpc: Rpc | None = None,
         store: str | None = None,
+        endorse: Endorser | None = None,
         **policy: Any,
     ) -> Hospital:
         """A hospital as after a restart: the same store, nothing in memory.
@@ -147,7 +152,7 @@ class World:
         """
         ledgers = connect(rpc, self.ledgers.manifest) if rpc else self.ledgers
         url = store if store and "://" in store else f"sqlite:///{self.folder / (store or role)}.db"
-        hospital = Hospital(ledgers, key or key_of(role), url)
+        hospital = Hospital(ledgers, key or key_of(role), url, endorse)
         hospital.sender.policy = replace(hospital.sender.policy, **policy)
         self._hospitals.append(hospital)
         return hospital
@@ -155,8 +160,12 @@ class World:
     def second_key(self) -> bytes:
         """A key that is the hospital's second operator from now on."""
         key = key_of("second key")
-        self.supervisor.add_operator(self.ids["hospital"], address_of(key))
+        self.supervisor.add_operator(self.consent(key))
         return key
+
+    def consent(self, key: bytes, role: str = "hospital") -> Act:
+        """A new key's consent to act for the institution of a role."""
+        return Supervisor(self.ledgers, key).consent(self.ids[role], deadline=FAR_FUTURE)
 
     @cached_property
     def pharmacy(self) -> Pharmacy:

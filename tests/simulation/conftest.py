@@ -10,7 +10,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 import pytest
-from tests.roles.world import HOSPITAL_NAME, LEASE_PERIOD, LOCK_PERIOD, key_of
+from tests.roles.world import FAR_FUTURE, HOSPITAL_NAME, LEASE_PERIOD, LOCK_PERIOD, key_of
 from tests.simulation.faults import Faults, watching
 from tests.simulation.invariants import problems
 from tests.simulation.node import OPTIONS, Node
@@ -65,7 +65,8 @@ def _set(node: Node) -> Stage:
         supervisor = Supervisor(connect(Rpc(node.url), manifest), key_of("supervisor"))
         operator = address_of(operator_key(1))
         hospital = supervisor.accredit(HOSPITAL_NAME, Kind.HOSPITAL, operator)
-        supervisor.add_operator(hospital, address_of(operator_key(2)))
+        second = Supervisor(supervisor.ledgers, operator_key(2))
+        supervisor.add_operator(second.consent(hospital, deadline=FAR_FUTURE))
         payer = supervisor.accredit("payer", Kind.PAYER, address_of(key_of("payer")))
     return Stage(node, manifest, hospital, payer)
 

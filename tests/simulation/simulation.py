@@ -21,7 +21,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.roles.world import PATIENT, bad_bill, bill, key_of, order
+from tests.roles.world import FAR_FUTURE, PATIENT, bad_bill, bill, key_of, order
 from tests.simulation.faults import HOSPITALS, NONE, Faults, Rates, Stop, watching
 from tests.simulation.node import START, Node, Time
 from tests.store.postgres import fresh_database, postgres
@@ -507,7 +507,10 @@ class Simulation:
         place = self.random.randrange(2)
         self._next_key += 1
         old, new = self.keys[place], operator_key(self._next_key)
-        self.supervisor.add_operator(self.stage.hospital, address_of(new))
+        consent = Supervisor(self.supervisor.ledgers, new).consent(
+            self.stage.hospital, deadline=FAR_FUTURE
+        )
+        self.supervisor.add_operator(consent)
         self.keys[place] = new
         self.retired.append(old)
         self._open()

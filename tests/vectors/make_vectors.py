@@ -39,6 +39,7 @@ BRANCHES = {"Invoice": 0, "Prescription": 1}
 CHAIN_ID = 31337
 INVOICES = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 PRESCRIPTIONS = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
+INSTITUTIONS = "0xCf7Ed3AccA5a467e9e704C703E8D87F634fB0Fc9"
 CLAIMS = "0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0"
 TRANSACTION = keccak(text="transaction")
 
@@ -86,6 +87,20 @@ MESSAGE_TYPES = {
     "DeliveryConfirmation": [
         {"name": "number", "type": "uint64"},
         {"name": "sequence", "type": "uint16"},
+        {"name": "deadline", "type": "uint64"},
+    ],
+}
+
+ACT_TYPES = {
+    "BatchEndorsement": [
+        {"name": "segment", "type": "uint32"},
+        {"name": "first", "type": "uint64"},
+        {"name": "count", "type": "uint32"},
+        {"name": "root", "type": "bytes32"},
+        {"name": "deadline", "type": "uint64"},
+    ],
+    "OperatorConsent": [
+        {"name": "institution", "type": "uint32"},
         {"name": "deadline", "type": "uint64"},
     ],
 }
@@ -315,6 +330,45 @@ def message_vectors() -> list[dict[str, Any]]:
                 "domainSeparator": hexed(typed.header),
                 "structHash": hexed(typed.body),
                 "digest": hexed(keccak(b"\x19\x01" + typed.header + typed.body)),
+                "signer": Account.from_key(key).address,
+                "signature": hexed(Account.sign_message(typed, key).signature),
+            }
+        )
+    return found
+
+
+def act_vectors() -> list[dict[str, Any]]:
+    root, last = keccak(text="root"), "0x" + "fF" * 20
+    cases: list[tuple[str, tuple[Any, ...], int, str]] = [
+        ("BatchEndorsement", (1, INVOICE_NUMBER, 100, root, 1767922200), CHAIN_ID, INVOICES),
+        ("BatchEndorsement", (1, PRESCRIPTION_NUMBER, 1, root, 1767922200), 1, PRESCRIPTIONS),
+        ("BatchEndorsement", (0, 0, 0, bytes(32), 0), CHAIN_ID, INVOICES),
+        (
+            "BatchEndorsement",
+            (2**32 - 1, 2**64 - 1, 2**32 - 1, b"\xff" * 32, 2**64 - 1),
+            2**64 - 1,
+            last,
+        ),
+        ("OperatorConsent", (2, 1767922200), CHAIN_ID, INSTITUTIONS),
+        ("OperatorConsent", (0, 0), 1, INSTITUTIONS),
+        ("OperatorConsent", (2**32 - 1, 2**64 - 1), 2**64 - 1, last),
+    ]
+    found = []
+    for place, (name, values, chain_id, contract) in enumerate(cases, start=1):
+        members = ACT_TYPES[name]
+        message = dict(zip((member["name"] for member in members), values, strict=True))
+        typed = encode_typed_data(domain(chain_id, contract), {name: members}, message)
+        key = word(place)
+        found.append(
+            {
+                "type": name,
+                "message": wire(message),
+                "chainId": str(chain_id),
+                "contract": contract,
+                "domainSeparator": hexed(typed.header),
+                "structHash": hexed(typed.body),
+                "digest": hexed(keccak(b"\x19\x01" + typed.header + typed.body)),
+                "key": hexed(key),
                 "signer": Account.from_key(key).address,
                 "signature": hexed(Account.sign_message(typed, key).signature),
             }
@@ -699,6 +753,7 @@ def files() -> dict[str, str]:
         "trees": tree_vectors(),
         "heads": head_vectors(),
         "messages": message_vectors(),
+        "acts": act_vectors(),
         "documents": document_vectors(),
         "evidence": {name: hexed(head) for name, (_, head) in good.items()},
     }

@@ -40,11 +40,12 @@ class InstitutionEntry:
     region: int
     valid_from: int
     valid_until: int
+    operators: int
     name_hash: bytes
 
     @classmethod
     def from_abi(cls, values: Sequence[Any]) -> InstitutionEntry:
-        return cls(values[0], values[1], values[2], values[3], values[4], values[5])
+        return cls(values[0], values[1], values[2], values[3], values[4], values[5], values[6])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +111,22 @@ class SegmentEntry:
     first: int
     next: int
     last: int
+    endorsed: bool
+    withdrawn: bool
 
     @classmethod
     def from_abi(cls, values: Sequence[Any]) -> SegmentEntry:
-        return cls(values[0], values[1], values[2], values[3])
+        return cls(values[0], values[1], values[2], values[3], values[4], values[5])
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEndorsed:
+    """Event `BatchEndorsed`."""
+
+    first: int
+    segment: int
+    supervisor: int
+    signer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +241,15 @@ class InstitutionSuspended:
 
 
 @dataclass(frozen=True, slots=True)
+class InvoiceExchanged:
+    """Event `InvoiceExchanged`."""
+
+    number: int
+    paper_hash: bytes
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class InvoiceOpened:
     """Event `InvoiceOpened`."""
 
@@ -239,11 +261,24 @@ class InvoiceOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class InvoicePartlyReversed:
+    """Event `InvoicePartlyReversed`."""
+
+    number: int
+    red_letter: int
+    amount: int
+    left: int
+    reason: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class InvoiceReversed:
     """Event `InvoiceReversed`."""
 
     number: int
     red_letter: int
+    amount: int
     reason: int
     by: str
 
@@ -263,6 +298,14 @@ class OperatorRemoved:
 
     operator: str
     institution: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaperVoided:
+    """Event `PaperVoided`."""
+
+    number: int
     by: str
 
 
@@ -352,6 +395,26 @@ class SegmentAllotted:
     institution: int
     first: int
     last: int
+    endorsed: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentUsedUp:
+    """Event `SegmentUsedUp`."""
+
+    segment: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentWithdrawn:
+    """Event `SegmentWithdrawn`."""
+
+    segment: int
+    first: int
+    last: int
+    reason: int
     by: str
 
 
@@ -363,7 +426,8 @@ class Unpaused:
 
 
 LedgerEvent = (
-    BatchIssued
+    BatchEndorsed
+    | BatchIssued
     | ClaimLocked
     | ClaimReleased
     | ClaimSettled
@@ -374,10 +438,13 @@ LedgerEvent = (
     | InstitutionReinstated
     | InstitutionRenewed
     | InstitutionSuspended
+    | InvoiceExchanged
     | InvoiceOpened
+    | InvoicePartlyReversed
     | InvoiceReversed
     | OperatorAdded
     | OperatorRemoved
+    | PaperVoided
     | Paused
     | PrescriptionAccepted
     | PrescriptionCancelled
@@ -387,10 +454,15 @@ LedgerEvent = (
     | PrescriptionOpened
     | PrescriptionReturned
     | SegmentAllotted
+    | SegmentUsedUp
+    | SegmentWithdrawn
     | Unpaused
 )
 
 EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
+    "BatchEndorsed": lambda found: BatchEndorsed(
+        found["first"], found["segment"], found["supervisor"], found["signer"]
+    ),
     "BatchIssued": lambda found: BatchIssued(
         found["first"],
         found["segment"],
@@ -439,6 +511,9 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
     "InstitutionSuspended": lambda found: InstitutionSuspended(
         found["institution"], found["reason"], found["by"]
     ),
+    "InvoiceExchanged": lambda found: InvoiceExchanged(
+        found["number"], found["paperHash"], found["by"]
+    ),
     "InvoiceOpened": lambda found: InvoiceOpened(
         found["number"],
         found["patient"],
@@ -446,8 +521,16 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
         found["currency"],
         found["bornOnHold"],
     ),
+    "InvoicePartlyReversed": lambda found: InvoicePartlyReversed(
+        found["number"],
+        found["redLetter"],
+        found["amount"],
+        found["left"],
+        found["reason"],
+        found["by"],
+    ),
     "InvoiceReversed": lambda found: InvoiceReversed(
-        found["number"], found["redLetter"], found["reason"], found["by"]
+        found["number"], found["redLetter"], found["amount"], found["reason"], found["by"]
     ),
     "OperatorAdded": lambda found: OperatorAdded(
         found["operator"], found["institution"], found["by"]
@@ -455,6 +538,7 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
     "OperatorRemoved": lambda found: OperatorRemoved(
         found["operator"], found["institution"], found["by"]
     ),
+    "PaperVoided": lambda found: PaperVoided(found["number"], found["by"]),
     "Paused": lambda found: Paused(found["account"]),
     "PrescriptionAccepted": lambda found: PrescriptionAccepted(
         found["number"], found["pharmacy"], found["leaseUntil"], found["by"]
@@ -482,7 +566,16 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
         found["number"], found["pharmacy"], found["reason"], found["by"]
     ),
     "SegmentAllotted": lambda found: SegmentAllotted(
-        found["segment"], found["institution"], found["first"], found["last"], found["by"]
+        found["segment"],
+        found["institution"],
+        found["first"],
+        found["last"],
+        found["endorsed"],
+        found["by"],
+    ),
+    "SegmentUsedUp": lambda found: SegmentUsedUp(found["segment"], found["last"]),
+    "SegmentWithdrawn": lambda found: SegmentWithdrawn(
+        found["segment"], found["first"], found["last"], found["reason"], found["by"]
     ),
     "Unpaused": lambda found: Unpaused(found["account"]),
 }
@@ -492,8 +585,8 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
 class DocumentLedger(Contract):
     """What Invoices and Prescriptions share."""
 
-    def allot(self, institution: int, code: int, first: int, last: int) -> Call:
-        return self._call("allot", institution, code, first, last)
+    def allot(self, institution: int, code: int, first: int, last: int, endorsed: bool) -> Call:
+        return self._call("allot", institution, code, first, last, endorsed)
 
     def head_hash_of(self, first: int) -> bytes:
         found: bytes = self._read("headHashOf", first)[0]
@@ -521,6 +614,20 @@ class DocumentLedger(Contract):
     def issue(self, segment: int, first: int, count: int, root: bytes) -> Call:
         return self._call("issue", segment, first, count, root)
 
+    def issue_endorsed(
+        self,
+        segment: int,
+        first: int,
+        count: int,
+        root: bytes,
+        deadline: int,
+        signer: str,
+        endorsement: bytes,
+    ) -> Call:
+        return self._call(
+            "issueEndorsed", segment, first, count, root, deadline, signer, endorsement
+        )
+
     def pause(self) -> Call:
         return self._call("pause")
 
@@ -547,6 +654,9 @@ class DocumentLedger(Contract):
     ) -> None:
         self._read("verifyInclusion", leaf, number, head, path)
 
+    def withdraw(self, segment: int, reason: int) -> Call:
+        return self._call("withdraw", segment, reason)
+
 
 class Institutions(Contract):
     """`contracts/Institutions.sol`."""
@@ -564,8 +674,8 @@ class Institutions(Contract):
     ) -> Call:
         return self._call("accredit", kinds, region, name_hash, valid_from, valid_until, operator)
 
-    def add_operator(self, institution: int, operator: str) -> Call:
-        return self._call("addOperator", institution, operator)
+    def add_operator(self, institution: int, operator: str, deadline: int, consent: bytes) -> Call:
+        return self._call("addOperator", institution, operator, deadline, consent)
 
     def authorise(self, account: str, kind: int) -> int:
         found: int = self._read("authorise", account, kind)[0]
@@ -599,15 +709,30 @@ class Institutions(Contract):
     def suspend(self, institution: int, reason: int) -> Call:
         return self._call("suspend", institution, reason)
 
+    def was_active_at(self, institution: int, time: int) -> bool:
+        found: bool = self._read("wasActiveAt", institution, time)[0]
+        return found
+
+    def was_operator_at(self, account: str, time: int) -> bool:
+        found: bool = self._read("wasOperatorAt", account, time)[0]
+        return found
+
 
 class Invoices(DocumentLedger):
     """`contracts/Invoices.sol`."""
 
     NAME = "Invoices"
 
+    def claimable_of(self, number: int) -> int:
+        found: int = self._read("claimableOf", number)[0]
+        return found
+
     def claims(self) -> str:
         found: str = self._read("claims")[0]
         return found
+
+    def exchange_for_paper(self, segment: int, number: int, paper_hash: bytes) -> Call:
+        return self._call("exchangeForPaper", segment, number, paper_hash)
 
     def invoice_of(self, number: int) -> InvoiceEntry:
         found = self._read("invoiceOf", number)
@@ -624,6 +749,10 @@ class Invoices(DocumentLedger):
     def open(self, header: InvoiceHeader, head: TreeHead, path: Sequence[bytes]) -> Call:
         return self._call("open", header, head, path)
 
+    def original_of(self, red_letter: int) -> int:
+        found: int = self._read("originalOf", red_letter)[0]
+        return found
+
     def require_usable(self, number: int) -> tuple[str, int]:
         found = self._read("requireUsable", number)
         return found[0], found[1]
@@ -633,9 +762,26 @@ class Invoices(DocumentLedger):
     ) -> Call:
         return self._call("reverse", segment, number, red_segment, red_letter, reason)
 
+    def reverse_part(
+        self,
+        segment: int,
+        number: int,
+        red_segment: int,
+        red_header: InvoiceHeader,
+        red_head: TreeHead,
+        red_path: Sequence[bytes],
+        reason: int,
+    ) -> Call:
+        return self._call(
+            "reversePart", segment, number, red_segment, red_header, red_head, red_path, reason
+        )
+
     def reversed_by(self, number: int) -> int:
         found: int = self._read("reversedBy", number)[0]
         return found
+
+    def void_paper(self, segment: int, number: int) -> Call:
+        return self._call("voidPaper", segment, number)
 
 
 class Claims(Contract):

@@ -39,6 +39,8 @@ class LedgerState:
     segments: dict[int, SegmentEntry] = field(default_factory=dict)
     heads: dict[int, bytes] = field(default_factory=dict)
     batches: dict[int, TreeHead] = field(default_factory=dict)
+    endorsements: dict[int, int] = field(default_factory=dict)
+    """Supervisor by the first number of its batch."""
     holds: dict[int, Hold] = field(default_factory=dict)
     paused: bool = False
 
@@ -46,6 +48,14 @@ class LedgerState:
     def issued(self) -> int:
         """How many numbers have been issued."""
         return sum(head.count for head in self.batches.values())
+
+    def unendorsed(self) -> list[int]:
+        """First numbers of batches that should have been endorsed and were not; must be none."""
+        return [
+            first
+            for first, head in self.batches.items()
+            if self.segments[head.segment].endorsed and first not in self.endorsements
+        ]
 
 
 class Replay:
@@ -56,6 +66,9 @@ class Replay:
         self.operators: dict[str, OperatorEntry] = {}
         self.invoices: dict[int, InvoiceEntry] = {}
         self.reversed_by: dict[int, int] = {}
+        self.original_of: dict[int, int] = {}
+        self.reversed_parts: dict[int, int] = {}
+        """What partial red letters took of a bill, minor units."""
         self.claims: dict[tuple[int, int], ClaimEntry] = {}
         self.prescriptions: dict[int, PrescriptionEntry] = {}
         self.ledgers: dict[str, LedgerState] = {
@@ -86,8 +99,16 @@ class Replay:
         return {number: _usage(claims, time) for number, claims in by_bill.items()}
 
     def breaches(self, time: int) -> list[str]:
-        """Bills on which payers hold more than the claimable part; there must be none."""
-        return [
+        """What breaks a rule of the contracts; there must be none.
+
+        Bills on which payers hold more than the claimable part, and batches without endorsement.
+        """
+        missing = [
+            f"batch from {first}: not endorsed"
+            for state in self.ledgers.values()
+            for first in state.unendorsed()
+        ]
+        return missing + [
             f"bill {number}: locked {locked} + reimbursed {reimbursed} > claimable "
             f"{self.invoices[number].claimable}"
             for number, (locked, reimbursed) in self.usages(time).items()
@@ -124,6 +145,16 @@ class Replay:
             self.reversed_by,
             ledgers.invoices.read_many("reversedBy", [[n] for n in self.reversed_by]),
         )
+        compare(
+            "original",
+            self.original_of,
+            ledgers.invoices.read_many("originalOf", [[n] for n in self.original_of]),
+        )
+        compare(
+            "left",
+            {number: self._left_of(number) for number in self.reversed_parts},
+            ledgers.invoices.read_many("claimableOf", [[n] for n in self.reversed_parts]),
+        )
         keys = list(self.claims)
         held: list[ClaimEntry] = []
         for part in chunked(keys, BULK):
@@ -152,6 +183,7 @@ class Replay:
             event.region,
             event.valid_from,
             event.valid_until,
+            0,
             event.name_hash,
         )
 
@@ -170,14 +202,22 @@ class Replay:
 
     def _OperatorAdded(self, event: on_chain.OperatorAdded, time: int, _at: str) -> None:  # noqa: N802
         self.operators[event.operator] = OperatorEntry(event.institution, time, 0)
+        self._count_operators(event.institution, 1)
 
     def _OperatorRemoved(self, event: on_chain.OperatorRemoved, time: int, _at: str) -> None:  # noqa: N802
         _update(self.operators, event.operator, until=time)
+        self._count_operators(event.institution, -1)
 
     def _SegmentAllotted(self, event: on_chain.SegmentAllotted, _time: int, at: str) -> None:  # noqa: N802
         self.ledgers[at].segments[event.segment] = SegmentEntry(
-            event.institution, event.first, event.first, event.last
+            event.institution, event.first, event.first, event.last, event.endorsed, False
         )
+
+    def _SegmentWithdrawn(self, event: on_chain.SegmentWithdrawn, _time: int, at: str) -> None:  # noqa: N802
+        _update(self.ledgers[at].segments, event.segment, withdrawn=True)
+
+    def _SegmentUsedUp(self, event: on_chain.SegmentUsedUp, _time: int, at: str) -> None:  # noqa: N802
+        _update(self.ledgers[at].segments, event.segment, next=event.last + 1)
 
     def _BatchIssued(self, event: on_chain.BatchIssued, time: int, at: str) -> None:  # noqa: N802
         state = self.ledgers[at]
@@ -185,6 +225,9 @@ class Replay:
         state.batches[event.first] = head
         state.heads[event.first] = head.hash(event.root)
         _update(state.segments, event.segment, next=event.first + event.count)
+
+    def _BatchEndorsed(self, event: on_chain.BatchEndorsed, _time: int, at: str) -> None:  # noqa: N802
+        self.ledgers[at].endorsements[event.first] = event.supervisor
 
     def _DocumentHeld(self, event: on_chain.DocumentHeld, _time: int, at: str) -> None:  # noqa: N802
         self.ledgers[at].holds[event.number] = Hold.HELD
@@ -205,13 +248,26 @@ class Replay:
         )
 
     def _InvoiceReversed(self, event: on_chain.InvoiceReversed, _time: int, _at: str) -> None:  # noqa: N802
-        for number, standing in (
-            (event.number, Standing.REVERSED),
-            (event.red_letter, Standing.RED_LETTER),
-        ):
-            before = self.invoices.get(number, _UNOPENED_INVOICE)
-            self.invoices[number] = replace(before, standing=standing)
+        self._stand(event.number, Standing.REVERSED)
+        self._stand(event.red_letter, Standing.RED_LETTER)
         self.reversed_by[event.number] = event.red_letter
+        self.original_of[event.red_letter] = event.number
+
+    def _InvoicePartlyReversed(  # noqa: N802
+        self, event: on_chain.InvoicePartlyReversed, _time: int, _at: str
+    ) -> None:
+        self._stand(event.number, Standing.PARTLY_REVERSED)
+        self._stand(event.red_letter, Standing.RED_LETTER)
+        taken = self.reversed_parts.get(event.number, 0) + event.amount
+        self.reversed_parts[event.number] = taken
+        self.original_of[event.red_letter] = event.number
+
+    def _InvoiceExchanged(self, event: on_chain.InvoiceExchanged, _time: int, _at: str) -> None:  # noqa: N802
+        self._stand(event.number, Standing.ON_PAPER)
+
+    def _PaperVoided(self, event: on_chain.PaperVoided, _time: int, _at: str) -> None:  # noqa: N802
+        partly = event.number in self.reversed_parts
+        self._stand(event.number, Standing.PARTLY_REVERSED if partly else Standing.REGULAR)
 
     def _ClaimLocked(self, event: on_chain.ClaimLocked, _time: int, _at: str) -> None:  # noqa: N802
         self.claims[event.number, event.payer] = ClaimEntry(
@@ -292,6 +348,23 @@ class Replay:
         self.prescriptions[event.number] = replace(
             before, pharmacy=0, lease_until=0, state=State.CANCELLED
         )
+
+    # What several of them do.
+
+    def _count_operators(self, institution: int, change: int) -> None:
+        operators = self.institutions[institution].operators + change
+        _update(self.institutions, institution, operators=operators)
+
+    def _stand(self, number: int, standing: Standing) -> None:
+        before = self.invoices.get(number, _UNOPENED_INVOICE)
+        self.invoices[number] = replace(before, standing=standing)
+
+    def _left_of(self, number: int) -> int:
+        """What can be claimed in all of a bill that was reversed in part."""
+        bill = self.invoices[number]
+        if bill.standing == Standing.REVERSED:
+            return 0
+        return bill.claimable - self.reversed_parts[number]
 
 
 _UNOPENED_INVOICE = InvoiceEntry(ZERO_ADDRESS, 0, 0, False, Standing.REGULAR)

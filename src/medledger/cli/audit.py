@@ -69,25 +69,18 @@ def status(session: Session, number: DocumentNumber, kind: DocumentKind) -> Outp
     """
     auditor = session.auditor()
     from medledger.roles.ledger_of import ledger_of
+    from medledger.roles.segments import fetch_all_segments
 
     ledger = ledger_of(auditor.ledgers, kind)
-    ids = range(1, ledger.segment_count() + 1)
-    from medledger.chain.bindings import SegmentEntry
-
-    entries = [
-        SegmentEntry.from_abi(values)
-        for values in ledger.read_many("segmentOf", [[id_] for id_ in ids])
-    ]
-    segment = next(
-        (id_ for id_, entry in zip(ids, entries, strict=True) if _issued(entry, number)), None
-    )
+    entries = fetch_all_segments(auditor.ledgers, kind)
+    segment = next((id_ for id_, entry in entries.items() if _issued(entry, number)), None)
     if segment is None:
         raise _not_issued(number, kind)
     data: dict[str, Any] = {
         "number": format_number(number),
         "kind": kind,
         "segment": segment,
-        "institution": entries[segment - 1].institution,
+        "institution": entries[segment].institution,
     }
     if kind == "Prescription":
         data |= _prescription(auditor, number)
@@ -128,6 +121,7 @@ def audit(session: Session, until: int | None) -> Output:
         "prescriptions": state.orders.issued,
         "claims": len(state.claims),
         "reversed": len(state.reversed_by),
+        "partly_reversed": len(state.reversed_parts),
         "institutions": len(state.institutions),
         "counts": dict(sorted(state.counts.items())),
         "mismatches": mismatches,
@@ -173,13 +167,16 @@ def _invoice(auditor: Auditor, number: int) -> dict[str, Any]:
     data: dict[str, Any] = {"opened": opened, "standing": entry.standing}
     if entry.standing == Standing.REVERSED:
         data["reversed_by"] = format_number(ledgers.invoices.reversed_by(number))
+    if entry.standing == Standing.RED_LETTER:
+        data["original"] = format_number(ledgers.invoices.original_of(number))
     if opened:
         locked, reimbursed = ledgers.claims.usage_of(number)
         data |= {
             "patient": entry.patient,
             "born_on_hold": entry.born_on_hold,
             "currency": entry.currency,
-            "claimable_minor": entry.claimable,
+            "claimable_minor": ledgers.invoices.claimable_of(number),
+            "issued_claimable_minor": entry.claimable,
             "locked_minor": locked,
             "reimbursed_minor": reimbursed,
         }

@@ -71,6 +71,12 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
                 help="Processes that seal documents; by default as many as suit this machine.",
             ),
             click.option(
+                "--endorse",
+                metavar="COMMAND",
+                help="Command line that endorses batches of an endorsed segment: request on its "
+                "standard input, endorsement on its standard output (medledger endorse -).",
+            ),
+            click.option(
                 "--receipts",
                 type=OUT_FILE,
                 metavar="FILE",
@@ -205,12 +211,13 @@ def _issue(
     segment: int | None,
     batch_size: int,
     workers: int | None,
+    endorse: str | None,
     receipts: Path | None,
     strict: bool,
 ) -> Output:
     choice = _folder_choice(path, patient_keys, hospital, valid_days)
     word = "bills" if kind == "Invoice" else "prescriptions"
-    issuer = session.hospital()
+    issuer = session.hospital(endorse)
     with ExitStack() as stack:
         stack.callback(issuer.close)
         tally = _Tally(stack.enter_context(Meter(f"issue {word}")))

@@ -31,6 +31,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "suspend": ("institutions", "Stop an institution; what it issued stays valid."),
         "reinstate": ("institutions", "End a suspension."),
         "allot": ("institutions", "Allot a segment of document numbers to a hospital."),
+        "withdraw": ("institutions", "Withdraw what is left of a segment, for good."),
+        "endorse": ("institutions", "Sign the batch that a hospital asks to issue."),
         "pause": ("institutions", "Stop issuing and first use in one ledger."),
         "unpause": ("institutions", "End a pause."),
     },
@@ -44,7 +46,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "evidence": ("documents", "Write the evidence of an issued document."),
         "hold": ("documents", "Forbid the use of a document."),
         "release": ("documents", "Allow the use of a document that is on hold."),
-        "reverse": ("documents", "Reverse a bill by a red-letter bill."),
+        "reverse": ("documents", "Reverse a bill, or part of it, by a red-letter bill."),
+        "paper": ("documents", "Exchange a bill for paper, and end the exchange."),
         "cancel": ("documents", "Cancel a prescription that no pharmacy has."),
     },
     "Patient": {
@@ -68,6 +71,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "verify": ("verify", "Verify evidence files against the chain."),
         "status": ("audit", "Show what the ledger holds of a document now."),
         "trace": ("audit", "Show everything that happened to a document, oldest first."),
+        "segments": (
+            "institutions",
+            "Show all segments of numbers: what is issued, left, used up, and never issued.",
+        ),
         "audit": ("audit", "Rebuild the whole state from the chain and compare."),
     },
     "Try, measure, serve": {

@@ -7,6 +7,8 @@ help text waits for it.
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -16,10 +18,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from medledger.errors import BadKey, InputError, KeyMissing, StoreError
+from medledger.errors import BadKey, EndorserFailed, InputError, KeyMissing, StoreError
 
 if TYPE_CHECKING:
     from medledger.chain.deployment import Ledgers
+    from medledger.core.acts import Act
     from medledger.core.authorisation import Signed
     from medledger.core.evidence import Evidence
     from medledger.core.patient_keys import PatientKey
@@ -64,11 +67,13 @@ class Session:
 
         return Supervisor(self.ledgers(), operator)
 
-    def hospital(self) -> Hospital:
+    def hospital(self, endorse: str | None = None) -> Hospital:
+        """The hospital; `endorse` is the command line that endorses its batches."""
         operator = self.operator()
         from medledger.roles import Hospital
 
-        return Hospital(self.ledgers(), operator, self.store)
+        endorser = None if endorse is None else endorser_of(endorse)
+        return Hospital(self.ledgers(), operator, self.store, endorser)
 
     def archive(self) -> Hospital:
         """A hospital that only reads what it issued; raises `StoreError` for a missing file."""
@@ -114,6 +119,29 @@ def deadline_after(ledgers: Ledgers, seconds: int) -> int:
     return max(block_time, int(time.time())) + seconds
 
 
+def endorser_of(command: str) -> Callable[[Act], Act]:
+    """Runs a command line that signs a batch: the request on its standard input, the endorsement on
+    its standard output. What it says on standard error is shown. Raises `EndorserFailed`."""
+
+    def endorse(request: Act) -> Act:
+        from medledger.core.acts import Act
+
+        try:
+            done = subprocess.run(
+                shlex.split(command),
+                input=request.to_json().encode(),
+                stdout=subprocess.PIPE,
+                check=False,
+            )
+        except (OSError, ValueError) as error:
+            raise EndorserFailed(command=command, problem=f"cannot be run: {error}") from error
+        if done.returncode:
+            raise EndorserFailed(command=command, problem=f"ended with {done.returncode}")
+        return Act.from_json(done.stdout)
+
+    return endorse
+
+
 def read_evidence(path: Path) -> Evidence:
     """The evidence of a file, or of standard input for `-`; raises `MalformedEvidence`."""
     from medledger.core.evidence import Evidence
@@ -126,6 +154,13 @@ def read_authorisation(path: Path) -> Signed:
     from medledger.core.authorisation import Signed
 
     return Signed.from_json(read_file(path))
+
+
+def read_act(path: Path) -> Act:
+    """The endorsement or consent of a file, or of standard input; raises `MalformedAct`."""
+    from medledger.core.acts import Act
+
+    return Act.from_json(read_file(path))
 
 
 def read_file(path: Path) -> bytes:

@@ -77,9 +77,9 @@ class Signed:
                 raise MalformedAuthorisation(problem="has a chainId that is no whole number")
             return cls(
                 _message(_TYPES[found["type"]], found["message"]),
-                _bytes(found["signature"]),
+                hex_bytes(found["signature"]),
                 chain_id,
-                checksum_address(_bytes(found["contract"], 20)),
+                checksum_address(hex_bytes(found["contract"], 20)),
             )
         except MalformedAuthorisation:
             raise
@@ -100,7 +100,7 @@ def _message(kind: type[PatientMessage], values: Any) -> PatientMessage:
     return kind(**values)
 
 
-def _bytes(text: str, length: int | None = None) -> bytes:
+def hex_bytes(text: str, length: int | None = None) -> bytes:
     """Bytes of 0x and hexadecimal digits. A contract wallet's signature has any length."""
     if not re.fullmatch("0x(?:[0-9a-fA-F]{2})+", text) or length not in (None, len(text) // 2 - 1):
         raise MalformedAuthorisation(problem="has a signature or contract that is not hexadecimal")

@@ -253,6 +253,51 @@ class RedLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class PartialRedLetter:
+    """A red-letter bill that takes back part of what a patient bore, `amount_minor`.
+
+    `business_key` is the hospital's own number of the refund; `lines` tell what it is for. Raises
+    `InvalidDocument` for an amount that is not within the original's. Its header says the amount,
+    which the contract compares, and is born on hold, so that it is never of use as a bill.
+    """
+
+    business_key: str
+    original: InvoiceHeader
+    original_fields: Fields
+    issued_at: datetime
+    amount_minor: int
+    lines: tuple[InvoiceLine, ...] = ()
+
+    kind = "Invoice"
+
+    def __post_init__(self) -> None:
+        _require(bool(self.business_key), "BizCode", "is empty")
+        most = self.original.claimable
+        _require(0 < self.amount_minor <= most, "ownPayAmount", f"is not from 1 to {most}")
+        total = sum(line.amount_minor for line in self.lines)
+        _require(not self.lines or total == self.amount_minor, "Item", "adds up to another amount")
+
+    @property
+    def patient_key(self) -> str:
+        return self.original.patient
+
+    def fields(self) -> Fields:
+        whole = RedLetter(self.original, self.original_fields, self.issued_at).fields()
+        return whole | {
+            "BizCode": self.business_key,
+            "TotalAmount": self.amount_minor,
+            "fundPayAmount": 0,
+            "otherPayAmount": 0,
+            "accountPayAmount": 0,
+            "ownPayAmount": self.amount_minor,
+            "Item": [line.json() for line in self.lines],
+        }
+
+    def terms(self) -> InvoiceTerms:
+        return InvoiceTerms(self.amount_minor, self.original.currency, on_hold=True)
+
+
+@dataclass(frozen=True, slots=True)
 class PrescriptionLine:
     """One drug. `quantity` counts whole dispensing units (tablets, packs), 1 to 2**24 - 1."""
 

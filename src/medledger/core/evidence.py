@@ -163,9 +163,10 @@ def _compare_header(header: Header, names: Sequence[str], fields: Mapping[str, A
         expected = {"EInvoiceCode": code, "EInvoiceNumber": serial, "CurrencyType": None}
         if "CurrencyType" in fields and currency_numeric(fields["CurrencyType"]) != header.currency:
             raise HeaderMismatch(field="CurrencyType")
-        if "relatedInvoiceNumber" not in names:
+        if "relatedInvoiceNumber" not in names or header.claimable != 0:
             expected["ownPayAmount"] = header.claimable
-        elif header.claimable != 0:
+        if "relatedInvoiceNumber" in names and header.claimable != 0 and not header.on_hold:
+            # A partial red letter says what it takes back, and is of no use by itself.
             raise HeaderMismatch(field="relatedInvoiceNumber")
     else:
         expected = {"hiRxno": code + serial, "valiEndTime": header.valid_until, "rxDetail": None}

@@ -36,6 +36,10 @@ ACCEPT_AUTHORISATION_TYPE = (
     "AcceptAuthorisation(uint64 number,uint32 pharmacy,uint16 sequence,uint64 deadline)"
 )
 DELIVERY_CONFIRMATION_TYPE = "DeliveryConfirmation(uint64 number,uint16 sequence,uint64 deadline)"
+BATCH_ENDORSEMENT_TYPE = (
+    "BatchEndorsement(uint32 segment,uint64 first,uint32 count,bytes32 root,uint64 deadline)"
+)
+OPERATOR_CONSENT_TYPE = "OperatorConsent(uint32 institution,uint64 deadline)"
 
 
 def keccak256(data: bytes) -> bytes:
@@ -60,6 +64,8 @@ _PRESCRIPTION_HEADER_TYPEHASH = keccak256(PRESCRIPTION_HEADER_TYPE.encode())
 _CLAIM_AUTHORISATION_TYPEHASH = keccak256(CLAIM_AUTHORISATION_TYPE.encode())
 _ACCEPT_AUTHORISATION_TYPEHASH = keccak256(ACCEPT_AUTHORISATION_TYPE.encode())
 _DELIVERY_CONFIRMATION_TYPEHASH = keccak256(DELIVERY_CONFIRMATION_TYPE.encode())
+_BATCH_ENDORSEMENT_TYPEHASH = keccak256(BATCH_ENDORSEMENT_TYPE.encode())
+_OPERATOR_CONSENT_TYPEHASH = keccak256(OPERATOR_CONSENT_TYPE.encode())
 _DOMAIN_TYPEHASH = keccak256(DOMAIN_TYPE.encode())
 _DOMAIN_NAME_HASH = keccak256(DOMAIN_NAME.encode())
 _DOMAIN_VERSION_HASH = keccak256(DOMAIN_VERSION.encode())
@@ -286,6 +292,41 @@ class DeliveryConfirmation:
 PatientMessage = ClaimAuthorisation | AcceptAuthorisation | DeliveryConfirmation
 
 
+@dataclass(frozen=True, slots=True)
+class BatchEndorsement:
+    """A supervisor lets one batch be issued, to its root. Its first number makes it count once."""
+
+    segment: int
+    first: int
+    count: int
+    root: bytes
+    deadline: int
+
+    def struct_hash(self) -> bytes:
+        return keccak256(
+            _BATCH_ENDORSEMENT_TYPEHASH
+            + word(self.segment)
+            + word(self.first)
+            + word(self.count)
+            + self.root
+            + word(self.deadline)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorConsent:
+    """A new key agrees to act for one institution. It counts once: a key is added once, ever."""
+
+    institution: int
+    deadline: int
+
+    def struct_hash(self) -> bytes:
+        return keccak256(_OPERATOR_CONSENT_TYPEHASH + word(self.institution) + word(self.deadline))
+
+
+InstitutionMessage = BatchEndorsement | OperatorConsent
+
+
 def domain_separator(chain_id: int, contract: str) -> bytes:
     """The EIP-712 domain separator of one medledger contract on one chain: 32 bytes."""
     return keccak256(
@@ -298,8 +339,10 @@ def domain_separator(chain_id: int, contract: str) -> bytes:
     )
 
 
-def signing_digest(message: PatientMessage, chain_id: int, contract: str) -> bytes:
-    """The 32 bytes that the patient's key signs (EIP-712)."""
+def signing_digest(
+    message: PatientMessage | InstitutionMessage, chain_id: int, contract: str
+) -> bytes:
+    """The 32 bytes that a key signs (EIP-712)."""
     return keccak256(b"\x19\x01" + domain_separator(chain_id, contract) + message.struct_hash())
 
 

@@ -65,13 +65,23 @@ class PatientKey:
 
         s is in the lower half of the order, as contracts demand (EIP-2).
         """
-        digest = signing_digest(message, chain_id, contract)
-        key = PrivateKey(self._secret(kind, message.number))
-        signature = key.sign_recoverable(digest, hasher=None)
-        return signature[:64] + bytes([signature[64] + 27])
+        return signature_of(
+            self._secret(kind, message.number), signing_digest(message, chain_id, contract)
+        )
 
     def _secret(self, kind: str, number: int) -> bytes:
         return bytes(self._node.get_privkey_from_path(_path(kind, number)))
+
+
+def signature_of(key: bytes, digest: bytes) -> bytes:
+    """The 65-byte signature (r, s, v) of a private key over 32 bytes, s in the lower half."""
+    signature = PrivateKey(key).sign_recoverable(digest, hasher=None)
+    return signature[:64] + bytes([signature[64] + 27])
+
+
+def address_of_key(key: bytes) -> ChecksumAddress:
+    """The address of a private key, in EIP-55 form."""
+    return _address(PrivateKey(key).public_key)
 
 
 def one_time_address(patient_key: str, kind: str, number: int) -> ChecksumAddress:

@@ -36,6 +36,8 @@ class Standing(_Named):
     REGULAR = 0
     REVERSED = 1
     RED_LETTER = 2
+    PARTLY_REVERSED = 3
+    ON_PAPER = 4
 
 
 class Status(_Named):

@@ -59,8 +59,9 @@ class Auditor(Role):
         """Returns nothing if the evidence holds; raises the `EvidenceError` of the step that fails.
 
         Steps: format, fields, header, path, anchor, issuer, status. Status means: issued by `at`,
-        and then neither reversed, cancelled nor on hold; `at` is in Unix seconds, by default the
-        latest block's time. A suspension after issue does not matter: the ledger let it issue.
+        and then neither reversed in whole, cancelled, on paper nor on hold; `at` is in Unix
+        seconds, by default the latest block's time. A suspension after issue does not matter: the
+        ledger let it issue.
         """
         expected = evidence.verify_offline()
         self._verify_anchor(evidence, expected)
@@ -124,7 +125,7 @@ class Auditor(Role):
         if evidence.head.issued_at > at:
             issued_at = _utc(evidence.head.issued_at)
             raise StatusMismatch(problem=f"it was issued at {issued_at}, after {_utc(at)}")
-        hold = Hold.AS_ISSUED
+        hold, paper_since = Hold.AS_ISSUED, 0
         for step in self.trace(evidence.number, evidence.kind):
             if step.time > at:
                 break
@@ -138,10 +139,19 @@ class Auditor(Role):
                         problem=f"it was reversed at {_utc(step.time)} by "
                         f"{format_number(step.event.red_letter)}"
                     )
+                case on_chain.InvoicePartlyReversed(red_letter=letter) if letter == evidence.number:
+                    # It was born on hold until it had an original.
+                    hold = Hold.RELEASED
+                case on_chain.InvoiceExchanged():
+                    paper_since = step.time
+                case on_chain.PaperVoided():
+                    paper_since = 0
                 case on_chain.PrescriptionCancelled():
                     raise StatusMismatch(problem=f"it was cancelled at {_utc(step.time)}")
                 case _:
                     pass
+        if paper_since:
+            raise StatusMismatch(problem=f"it was exchanged for paper at {_utc(paper_since)}")
         if _is_held(evidence.header, hold):
             raise StatusMismatch(problem=f"it is on hold at {_utc(at)}")
 
@@ -154,22 +164,28 @@ class Auditor(Role):
         addresses = [ledger.address]
         if kind == "Invoice":
             addresses.append(self.ledgers.claims.address)
-        issued = [abi.event_topic("BatchIssued")]
+        issued = [abi.event_topic(name) for name in ("BatchIssued", "BatchEndorsed")]
+        first = None
         for item in fetch_events(rpc, [ledger.address], manifest.block, last, topics=[issued]):
-            batch = item.event
-            if isinstance(batch, on_chain.BatchIssued) and (
-                batch.first <= number < batch.first + batch.count
-            ):
-                yield item
+            match item.event:
+                case on_chain.BatchIssued() as batch if number in range(
+                    batch.first, batch.first + batch.count
+                ):
+                    first = batch.first
+                    yield item
+                case on_chain.BatchEndorsed() as batch if batch.first == first:
+                    yield item
+                case _:
+                    pass
         own = list(fetch_events(rpc, addresses, manifest.block, last, topics=[None, topic]))
         if kind == "Invoice":
             # A red letter's own life begins with the reversal that names it second.
-            names = [abi.event_topic("InvoiceReversed")]
+            names = [abi.event_topic(n) for n in ("InvoiceReversed", "InvoicePartlyReversed")]
             own += fetch_events(
                 rpc, [ledger.address], manifest.block, last, topics=[names, None, topic]
             )
         for item in sorted(own, key=lambda found: (found.block, found.index)):
-            if not isinstance(item.event, on_chain.BatchIssued):
+            if not isinstance(item.event, on_chain.BatchIssued | on_chain.BatchEndorsed):
                 yield item
 
     def _timed_events(self, last: int) -> Iterator[list[tuple[Logged, int]]]:

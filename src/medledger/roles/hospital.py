@@ -12,35 +12,53 @@ issued twice. What cannot be issued is set aside, with its reason, in the `outbo
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 from medledger.chain import abi
-from medledger.chain.bindings import BatchIssued, DocumentLedger, SegmentEntry
+from medledger.chain.bindings import (
+    BatchIssued,
+    DocumentLedger,
+    InvoiceEntry,
+    PrescriptionEntry,
+    SegmentEntry,
+)
 from medledger.chain.contract import Call
 from medledger.chain.deployment import Ledgers
 from medledger.chain.events import Logged, fetch_events
 from medledger.chain.sender import Outcome, Policy, Receipt, Sender, error_of
+from medledger.core.acts import Act
 from medledger.core.batch import block_range, draft_from_bytes, draft_to_bytes, path_of
-from medledger.core.documents import Document, Invoice, Prescription, RedLetter
+from medledger.core.documents import (
+    Document,
+    Invoice,
+    InvoiceLine,
+    PartialRedLetter,
+    Prescription,
+    RedLetter,
+)
 from medledger.core.evidence import Anchor, Evidence, evidence_of
-from medledger.core.hashing import InvoiceHeader, TreeHead
+from medledger.core.hashing import BatchEndorsement, InvoiceHeader, TreeHead
 from medledger.core.numbers import DocumentNumber
 from medledger.core.sealing import Draft
-from medledger.core.states import Standing
+from medledger.core.states import Hold, Standing
 from medledger.core.transactions import Stage, Transaction
 from medledger.errors import (
+    ActMismatch,
+    DuplicateBusinessKey,
     InvoiceInUse,
     InvoiceIsRedLetter,
     InvoiceIsReversed,
+    InvoiceOnPaper,
     KeyMissing,
     MedledgerError,
     NotFound,
     NotIssued,
     NumberSkipped,
+    ReversalAmountInvalid,
     RpcUnavailable,
     TransactionFailed,
 )
@@ -89,13 +107,26 @@ class Accepted:
     is_new: bool
 
 
+Endorser = Callable[[Act], Act]
+"""Takes a `BatchEndorsement` to sign and gives it back signed, as `Supervisor.endorse` does."""
+
+ENDORSED_SECONDS = 7 * 24 * 3600
+"""How long an endorsement counts: a batch that is stored meanwhile outlasts an outage."""
+
+
 class Hospital(Role):
     """An issuer of bills and prescriptions. `store` is SQLAlchemy's address of its own database."""
 
     def __init__(
-        self, ledgers: Ledgers, operator: bytes | None = None, store: str = "sqlite:///hospital.db"
+        self,
+        ledgers: Ledgers,
+        operator: bytes | None = None,
+        store: str = "sqlite:///hospital.db",
+        endorse: Endorser | None = None,
     ) -> None:
         super().__init__(ledgers, operator)
+        self.endorse = endorse
+        """Who signs the batches of endorsed segments, None for nobody."""
         self.store = DocumentStore(store)
         self._segments: dict[str, dict[int, SegmentEntry]] = {}
         self._ended: dict[int, Outcome] = {}
@@ -240,9 +271,16 @@ class Hospital(Role):
         )
 
     def release(self, number: int, kind: DocumentKind = "Invoice") -> Receipt:
-        """Allows the use of a document that is on hold; raises `DocumentNotHeld`."""
+        """Allows the use of a document that is on hold; raises `DocumentNotHeld`.
+
+        One that was born on hold and that nobody has opened is opened first, from the store: only
+        its header says that it is on hold.
+        """
         ledger = ledger_of(self.ledgers, kind)
-        return self._send(ledger.release(self._segment_of(number, kind), number))
+        segment = self._segment_of(number, kind)
+        if ledger.hold_of(number) == Hold.AS_ISSUED and self._was_born_on_hold(number, kind):
+            self._open(number, kind)
+        return self._send(ledger.release(segment, number))
 
     def issue_red_letters(
         self, numbers: Sequence[int], *, segment: int | None = None
@@ -274,6 +312,74 @@ class Hospital(Role):
             (letter,) = self.issue_red_letters([number])
             red_letter = letter.number
         return self._send(self._reverse(number, red_letter, reason))
+
+    def reverse_part(
+        self,
+        number: int,
+        amount_minor: int,
+        reason: int,
+        *,
+        business_key: str,
+        lines: Sequence[InvoiceLine] = (),
+        segment: int | None = None,
+    ) -> Receipt:
+        """Takes back part of what the patient bore, by a red-letter bill issued for it.
+
+        `business_key` is the hospital's own number of the refund: given again, it takes back
+        nothing more (`InvoiceIsRedLetter`), or finishes what stopped. The bill is opened first
+        where nobody has. Raises `ReversalAmountInvalid`, `InvoiceInUse` while a payer has it
+        locked, `InvoiceIsReversed`, `InvoiceIsRedLetter`, `InvoiceOnPaper`; `DuplicateBusinessKey`
+        for a refund of another amount; `NotFound` where the bill is not in the store.
+        """
+        self._require_reversible(number)
+        invoices = self.ledgers.invoices
+        self._open(number, "Invoice")
+        left = invoices.claimable_of(number)
+        found = self.store.numbers_of(invoices.address, [business_key])
+        if not found and not 0 < amount_minor <= left:
+            # A refusal is told before a number is spent on a red letter.
+            raise ReversalAmountInvalid(number=number, amount=amount_minor, left=left)
+        sealed = sealed_of_stored(self.store.document(invoices.address, number))
+        assert isinstance(sealed.header, InvoiceHeader)
+        letter = PartialRedLetter(
+            business_key,
+            sealed.header,
+            sealed.fields,
+            datetime.fromtimestamp(self.now(), UTC),
+            amount_minor,
+            tuple(lines),
+        )
+        # One that was issued before has another date.
+        (receipt,) = self.issue_many([letter], segment=segment, batch=1, compares=False)
+        evidence = receipt.evidence()
+        assert isinstance(evidence.header, InvoiceHeader)
+        if evidence.header.claimable != amount_minor:
+            raise DuplicateBusinessKey(key=business_key, number=receipt.number)
+        return self._send(
+            invoices.reverse_part(
+                self._segment_of(number, "Invoice"),
+                number,
+                self._segment_of(receipt.number, "Invoice"),
+                evidence.header,
+                evidence.head,
+                evidence.path,
+                reason,
+            )
+        )
+
+    def exchange_for_paper(self, number: int, paper_hash: bytes) -> Receipt:
+        """Hands a bill out on paper: it has no use on the ledger until `void_paper`.
+
+        `paper_hash` is a commitment of 32 bytes to the copy: hash it with a salt. Raises
+        `InvoiceInUse` where it is locked or reimbursed, `DocumentIsHeld`, `InvoiceOnPaper`.
+        """
+        segment = self._segment_of(number, "Invoice")
+        return self._send(self.ledgers.invoices.exchange_for_paper(segment, number, paper_hash))
+
+    def void_paper(self, number: int) -> Receipt:
+        """Ends the exchange, once the paper copy is back; raises `InvoiceNotOnPaper`."""
+        segment = self._segment_of(number, "Invoice")
+        return self._send(self.ledgers.invoices.void_paper(segment, number))
 
     def reverse_many(self, rows: Sequence[tuple[int, int, int]]) -> Iterator[Receipt]:
         """Reverses many bills: (number, red letter, reason) each."""
@@ -318,6 +424,30 @@ class Hospital(Role):
         """Whether the store knows all segments of a kind that were allotted when this began."""
         return kind in self._segments
 
+    def endorsement_of(
+        self, ledger: str, segment: int, first: int, count: int, root: bytes
+    ) -> tuple[int, str, bytes]:
+        """Deadline, signer and signature for a batch.
+
+        Raises what `endorse` raises, or `ActMismatch` where it signed something else.
+        """
+        assert self.endorse is not None
+        deadline = self._clock() + ENDORSED_SECONDS
+        message = BatchEndorsement(segment, first, count, root, deadline)
+        request = Act(message, self.ledgers.chain_id, ledger)
+        answer = self.endorse(request)
+        answer.require_signed()
+        if replace(answer, signer="", signature=b"") != request:
+            raise ActMismatch(problem="is not the endorsement that was asked for")
+        return deadline, answer.signer, answer.signature
+
+    def _clock(self) -> int:
+        """The later of the two clocks; this machine's while no node answers."""
+        try:
+            return max(self.now(), int(time.time()))
+        except RpcUnavailable:
+            return int(time.time())
+
     def advance(self) -> None:
         """One pass of the sender; a node that does not answer now is asked again later."""
         try:
@@ -325,7 +455,7 @@ class Hospital(Role):
         except RpcUnavailable:
             return
         for outcome in outcomes:
-            if outcome.transaction.intent.name.endswith(".issue"):
+            if outcome.transaction.intent.name.endswith((".issue", ".issueEndorsed")):
                 self._ended[outcome.transaction.id] = outcome
 
     def wait_for(self, row: BatchRow) -> BatchRow:
@@ -542,6 +672,31 @@ class Hospital(Role):
                     return id_
         raise NotFound(what=f"number {number}", where="the segments of this hospital")
 
+    def _was_born_on_hold(self, number: int, kind: DocumentKind) -> bool:
+        """What the stored header says; false where another store has it."""
+        try:
+            document = self.store.document(ledger_of(self.ledgers, kind).address, number)
+        except NotFound:
+            return False
+        return sealed_of_stored(document).header.on_hold
+
+    def _open(self, number: int, kind: DocumentKind) -> None:
+        """Proves the header of a document on chain, unless somebody has."""
+        invoices, prescriptions = self.ledgers.invoices, self.ledgers.prescriptions
+        entry: InvoiceEntry | PrescriptionEntry
+        entry = (
+            invoices.invoice_of(number)
+            if kind == "Invoice"
+            else prescriptions.prescription_of(number)
+        )
+        if int(entry.patient, 16):
+            return
+        found = self.evidence(number, kind, [])
+        if isinstance(found.header, InvoiceHeader):
+            self._send(invoices.open(found.header, found.head, found.path))
+        else:
+            self._send(prescriptions.open(found.header, found.head, found.path))
+
     def _require_reversible(self, number: int) -> None:
         invoices, claims = self.ledgers.invoices, self.ledgers.claims
         standing = invoices.invoice_of(number).standing
@@ -549,6 +704,8 @@ class Hospital(Role):
             raise InvoiceIsReversed(number=number, redLetter=invoices.reversed_by(number))
         if standing == Standing.RED_LETTER:
             raise InvoiceIsRedLetter(number=number)
+        if standing == Standing.ON_PAPER:
+            raise InvoiceOnPaper(number=number)
         locked, reimbursed = claims.usage_of(number)
         if locked:
             raise InvoiceInUse(number=number, locked=locked, reimbursed=reimbursed)

@@ -3,6 +3,8 @@
     accept ──> number ──> seal ──> store with its signed transaction ──> send ──> confirm
     (draft)            (sealers)     (one database transaction)             (sender)
 
+A batch of an endorsed segment is endorsed between seal and store, so that what is stored is whole.
+
 A stream is cut into chunks of one batch each, which move on in order: while one is sealed, the one
 before is stored, and those before that are confirmed. What was stored is never sealed or signed a
 second time by accident; what was not stored, nobody has seen.
@@ -25,6 +27,7 @@ from medledger.core.documents import Document
 from medledger.core.sealing import Draft, Sealed, draft_of
 from medledger.errors import (
     DuplicateBusinessKey,
+    EndorsementMissing,
     InputError,
     InvalidDocument,
     MedledgerError,
@@ -39,8 +42,9 @@ if TYPE_CHECKING:
     from medledger.roles.hospital import Hospital
 
 ISSUE_GAS = 200_000
-"""Limit of a batch's transaction, which uses 65,000 whatever the batch holds; the rest is free. A
-constant, so that batches can be signed while no node answers."""
+"""Limit of a batch's transaction, which uses 65,000 whatever the batch holds, 90,000 if endorsed;
+the rest is free, or a contract wallet's. A constant, so that batches can be signed while no node
+answers."""
 
 BATCHES_A_PASS = 4
 """Batches that are stored between two passes of the sender: a pass costs as much as 100 bills."""
@@ -231,6 +235,8 @@ class Pipeline:
     def _plan(self, chunk: _Chunk) -> None:
         if chunk.drafts:
             chunk.segment, chunk.first = self._numbers.take(len(chunk.drafts))
+            if self._numbers.is_endorsed(chunk.segment) and self._hospital.endorse is None:
+                raise EndorsementMissing(segment=chunk.segment)
             chunk.ticket = self._sealers.submit(list(chunk.drafts.values()), chunk.first)
 
     def _plan_again(self) -> None:
@@ -268,7 +274,7 @@ class Pipeline:
 
     def _add_batch(self, chunk: _Chunk, sealed: SealedBatch) -> BatchRow:
         hospital, count = self._hospital, len(chunk.drafts)
-        call = self._ledger.issue(chunk.segment, chunk.first, count, sealed.root)
+        call = self._call(chunk, sealed.root)
         if self._waits and chunk.segment not in self._probed:
             if chunk.segment not in self._store.signers_in(self._ledger.address):
                 self._probe(call, chunk)
@@ -286,6 +292,14 @@ class Pipeline:
         return self._store.add_batch(
             new, _rows(chunk, sealed), hospital.address, intent, hospital.sender.signing(intent)
         )
+
+    def _call(self, chunk: _Chunk, root: bytes) -> Call:
+        """The batch's transaction, with its endorsement: asked for before anything is stored."""
+        batch = (chunk.segment, chunk.first, len(chunk.drafts), root)
+        if not self._numbers.is_endorsed(chunk.segment):
+            return self._ledger.issue(*batch)
+        deadline, signer, signature = self._hospital.endorsement_of(self._ledger.address, *batch)
+        return self._ledger.issue_endorsed(*batch, deadline, signer, signature)
 
     def _probe(self, call: Call, chunk: _Chunk) -> None:
         """Tells a refusal before anything is stored: a segment's first batch is like its others."""

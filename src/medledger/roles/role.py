@@ -11,8 +11,10 @@ from medledger.chain.contract import Call
 from medledger.chain.deployment import Ledgers, Manifest, connect, unpinned
 from medledger.chain.rpc import Rpc
 from medledger.chain.sender import Policy, Receipt, Sender
+from medledger.core.acts import Act
 from medledger.core.authorisation import Signed
 from medledger.core.evidence import Evidence
+from medledger.core.hashing import OperatorConsent
 from medledger.errors import AnchorMismatch, AuthorisationMismatch, KeyMissing, NotAnOperator
 
 DEPLOYMENTS = Path("deployments")
@@ -95,6 +97,17 @@ class Role:
     def now(self) -> int:
         """The time of the latest block, Unix seconds: the clock that contracts go by."""
         return int(self.ledgers.rpc.block("latest")["timestamp"], 16)
+
+    def consent(self, institution: int, *, deadline: int) -> Act:
+        """This key's own signature that it will act for an institution: see `add_operator`.
+
+        `deadline` is the last second at which it counts. Raises `KeyMissing`.
+        """
+        if self._operator is None:
+            raise KeyMissing()
+        message = OperatorConsent(institution, deadline)
+        contract = self.ledgers.institutions.address
+        return Act(message, self.ledgers.chain_id, contract).signed(self._operator)
 
     def _send(self, call: Call) -> Receipt:
         return self.sender.send(call)

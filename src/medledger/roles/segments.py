@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING
 from medledger.chain import abi
 from medledger.chain.bindings import SegmentAllotted, SegmentEntry
 from medledger.chain.events import fetch_events
-from medledger.errors import NoSegment, RpcUnavailable, SegmentExhausted, SegmentUnknown
+from medledger.errors import (
+    NoSegment,
+    RpcUnavailable,
+    SegmentExhausted,
+    SegmentIsWithdrawn,
+    SegmentUnknown,
+)
 from medledger.roles.ledger_of import DocumentKind, ledger_of
 from medledger.store import SegmentRow
 
 if TYPE_CHECKING:
+    from medledger.chain.deployment import Ledgers
     from medledger.roles.hospital import Hospital
 
 
@@ -26,11 +33,20 @@ def fetch_segments(hospital: Hospital, kind: DocumentKind) -> dict[int, SegmentE
     return {segment: ledger.segment_of(segment) for segment in ids}
 
 
+def fetch_all_segments(ledgers: Ledgers, kind: DocumentKind) -> dict[int, SegmentEntry]:
+    """All segments of a ledger, by id, as they are on chain now."""
+    ledger = ledger_of(ledgers, kind)
+    ids = range(1, ledger.segment_count() + 1)
+    found = ledger.read_many("segmentOf", [[id_] for id_ in ids])
+    return {id_: SegmentEntry.from_abi(entry) for id_, entry in zip(ids, found, strict=True)}
+
+
 class Numbers:
     """Plans the numbers of one stream. Only the store gives them: see `DocumentStore.add_batch`.
 
     `segment` is the one to take from, or None for the first with room enough that no other signer
     is issuing in: two signers' batches reach a chain in any order, and numbers are taken in one.
+    A hospital that nobody endorses takes from endorsed segments last.
     """
 
     def __init__(self, hospital: Hospital, kind: DocumentKind, segment: int | None) -> None:
@@ -59,6 +75,10 @@ class Numbers:
         self._planned[segment] = first + count
         return found
 
+    def is_endorsed(self, segment: int) -> bool:
+        """Whether batches of a segment that numbers were taken from need an endorsement."""
+        return self._rows[segment].endorsed
+
     def plan_again(self) -> None:
         """Forgets what was planned: others took numbers, or a batch left its own."""
         self._planned = {}
@@ -73,7 +93,8 @@ class Numbers:
             self._read_store()
         for id_ in self._order():
             first = self._planned.get(id_, self._rows[id_].next)
-            if self._rows[id_].last + 1 - first >= count:
+            row = self._rows[id_]
+            if not row.withdrawn and row.last + 1 - first >= count:
                 return id_, first
         return None
 
@@ -84,7 +105,11 @@ class Numbers:
             signers = self._hospital.store.signers_in(self._ledger.address)
             self._busy = {id_ for id_, found in signers.items() if found - {self._hospital.address}}
         busy = self._busy
-        return sorted(self._rows, key=lambda id_: (id_ in busy, id_))
+        endorses = self._hospital.endorse is not None
+        return sorted(
+            self._rows,
+            key=lambda id_: (self._rows[id_].endorsed and not endorses, id_ in busy, id_),
+        )
 
     def _read_store(self) -> None:
         """The segments that are known, each as the chain has it now, or had it before."""
@@ -125,7 +150,16 @@ class Numbers:
         if not entry.institution:
             return
         store, address = self._hospital.store, self._ledger.address
-        said = SegmentRow(address, id_, entry.institution, entry.first, entry.last, entry.next)
+        said = SegmentRow(
+            address,
+            id_,
+            entry.institution,
+            entry.first,
+            entry.last,
+            entry.next,
+            entry.endorsed,
+            entry.withdrawn,
+        )
         row = store.segment(address, id_)
         # A write waits for the disk, and mostly there is nothing new.
         if row is None or row != replace(said, next=max(row.next, said.next)):
@@ -135,11 +169,15 @@ class Numbers:
             row = store.segment(address, id_) or row
         self._rows[id_] = row
 
-    def _no_room(self, count: int) -> NoSegment | SegmentUnknown | SegmentExhausted:
+    def _no_room(
+        self, count: int
+    ) -> NoSegment | SegmentUnknown | SegmentIsWithdrawn | SegmentExhausted:
         if not self._rows:
             if self._segment is not None:
                 return SegmentUnknown(segment=self._segment)
             return NoSegment(institution=self._hospital.institution)
-        id_, row = max(self._rows.items())
+        id_, row = max(self._rows.items(), key=lambda item: (not item[1].withdrawn, item[0]))
+        if row.withdrawn:
+            return SegmentIsWithdrawn(segment=id_)
         left = row.last + 1 - self._planned.get(id_, row.next)
         return SegmentExhausted(segment=id_, left=left, count=count)

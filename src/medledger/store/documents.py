@@ -122,7 +122,10 @@ class StoredDocument(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SegmentRow:
-    """The numbers `first` to `last`; `next` is the lowest that no stored batch has taken."""
+    """The numbers `first` to `last`; `next` is the lowest that no stored batch has taken.
+
+    `endorsed`: each batch needs a supervisor's signature. `withdrawn`: no batch may follow.
+    """
 
     ledger: str
     segment: int
@@ -130,6 +133,8 @@ class SegmentRow:
     first: int
     last: int
     next: int
+    endorsed: bool = False
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,8 @@ class NumbersTaken(Exception):
 
 _BATCH = [batches.c[name] for name in BatchRow.__dataclass_fields__]
 _DOCUMENT = [documents.c[name] for name in StoredDocument._fields]
+_TOLD = ("institution", "first", "last", "endorsed", "withdrawn")
+"""What the chain alone says of a segment."""
 _SEGMENT = [segments.c[name] for name in SegmentRow.__dataclass_fields__]
 _SET_ASIDE = [outbox.c[name] for name in SetAside.__dataclass_fields__]
 
@@ -216,7 +223,7 @@ class DocumentStore:
     def save_segment(self, row: SegmentRow) -> SegmentRow:
         """Stores what the chain says, but never lowers `next`; what is stored then."""
         new = self._database.upsert(segments).values(asdict(row))
-        changes = {name: new.excluded[name] for name in ("institution", "first", "last")}
+        changes = {name: new.excluded[name] for name in _TOLD}
         next_ = case(
             (segments.c.next < new.excluded.next, new.excluded.next), else_=segments.c.next
         )

@@ -19,10 +19,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """What the database of this version says in `alembic_version`."""
 
 metadata = MetaData()
@@ -92,6 +93,8 @@ segments = Table(
     Column("first", BigInteger, nullable=False),
     Column("last", BigInteger, nullable=False),
     Column("next", BigInteger, nullable=False),
+    Column("endorsed", Boolean, nullable=False, server_default=false()),
+    Column("withdrawn", Boolean, nullable=False, server_default=false()),
 )
 
 batches = Table(

@@ -34,6 +34,18 @@ contract HashingHarness {
         return Hashing.deliveryConfirmation(number, sequence, deadline);
     }
 
+    function batchEndorsement(uint32 segment, uint64 first, uint32 count, bytes32 root, uint64 deadline)
+        external
+        pure
+        returns (bytes32)
+    {
+        return Hashing.batchEndorsement(segment, first, count, root, deadline);
+    }
+
+    function operatorConsent(uint32 institution, uint64 deadline) external pure returns (bytes32) {
+        return Hashing.operatorConsent(institution, deadline);
+    }
+
     function leaf(bytes32 structHash) external pure returns (bytes32) {
         return Hashing.leaf(structHash);
     }
