@@ -490,7 +490,7 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
 
 
 class DocumentLedger(Contract):
-    """What Invoices and Prescriptions share."""
+    """What all document ledgers share."""
 
     def allot(self, institution: int, code: int, first: int, last: int) -> Call:
         return self._call("allot", institution, code, first, last)
@@ -750,3 +750,12 @@ class Prescriptions(DocumentLedger):
 
     def return_to_pool(self, number: int, reason: int) -> Call:
         return self._call("returnToPool", number, reason)
+
+
+CLASSES: dict[str, type[Contract]] = {
+    "Institutions": Institutions,
+    "Invoices": Invoices,
+    "Claims": Claims,
+    "Prescriptions": Prescriptions,
+}
+"""Contract name to its class."""

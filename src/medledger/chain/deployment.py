@@ -19,11 +19,19 @@ import rlp  # type: ignore[import-untyped]
 from eth_utils.address import to_canonical_address
 
 from medledger.chain import abi
-from medledger.chain.bindings import Claims, Institutions, Invoices, Prescriptions
+from medledger.chain.bindings import (
+    CLASSES,
+    Claims,
+    DocumentLedger,
+    Institutions,
+    Invoices,
+    Prescriptions,
+)
 from medledger.chain.contract import Call
 from medledger.chain.rpc import Block, Rpc
 from medledger.chain.sender import Policy, Receipt, Sender
 from medledger.core.hashing import checksum_address, keccak256, name_hash
+from medledger.core.kinds import KINDS
 from medledger.errors import (
     AnchorMismatch,
     ContractMissing,
@@ -177,16 +185,21 @@ class Ledgers:
     def chain_id(self) -> int:
         return self.manifest.chain_id
 
+    @property
+    def documents(self) -> tuple[DocumentLedger, ...]:
+        """The document ledgers, in the order of their kinds."""
+        return tuple(self.document_ledger(entry.ledger) for entry in KINDS.values())
+
+    def document_ledger(self, name: str) -> DocumentLedger:
+        """The document ledger of a contract's name."""
+        found = getattr(self, name.lower())
+        assert isinstance(found, DocumentLedger)
+        return found
+
     def at(self, block: Block) -> Ledgers:
         """The same contracts as of a block."""
-        return Ledgers(
-            self.rpc,
-            self.manifest,
-            self.institutions.at(block),
-            self.invoices.at(block),
-            self.claims.at(block),
-            self.prescriptions.at(block),
-        )
+        contracts = {name.lower(): getattr(self, name.lower()).at(block) for name in abi.CONTRACTS}
+        return Ledgers(self.rpc, self.manifest, **contracts)
 
 
 def connect(rpc: Rpc, manifest: Manifest) -> Ledgers:
@@ -219,15 +232,11 @@ def _require_deployed(rpc: Rpc, manifest: Manifest) -> None:
 
 
 def _ledgers(rpc: Rpc, manifest: Manifest) -> Ledgers:
-    address = {name: contract.address for name, contract in manifest.contracts.items()}
-    return Ledgers(
-        rpc,
-        manifest,
-        Institutions(rpc, address["Institutions"]),
-        Invoices(rpc, address["Invoices"]),
-        Claims(rpc, address["Claims"]),
-        Prescriptions(rpc, address["Prescriptions"]),
-    )
+    contracts: dict[str, Any] = {
+        name.lower(): CLASSES[name](rpc, contract.address)
+        for name, contract in manifest.contracts.items()
+    }
+    return Ledgers(rpc, manifest, **contracts)
 
 
 def deploy(
@@ -280,7 +289,7 @@ def deploy(
 
 
 def unpinned(rpc: Rpc, name: str, ledger: str, transaction: bytes, first: int) -> Ledgers:
-    """The contracts around a ledger (`Invoices` or `Prescriptions`) that nobody has vouched for.
+    """The contracts around a document ledger that nobody has vouched for.
 
     Its code must be medledger's own, immutables aside; whose institutions it knows, the caller must
     judge. `transaction` must have issued the batch that begins with `first`: events are looked for
@@ -302,9 +311,9 @@ def unpinned(rpc: Rpc, name: str, ledger: str, transaction: bytes, first: int) -
     found[name] = ledger
     if name == "Invoices":
         found["Claims"] = Invoices(rpc, ledger).claims()
-    found["Institutions"] = (Invoices if name == "Invoices" else Prescriptions)(
-        rpc, ledger
-    ).institutions()
+    own = CLASSES[name](rpc, ledger)
+    assert isinstance(own, DocumentLedger)
+    found["Institutions"] = own.institutions()
     manifest = Manifest(
         chain_id=rpc.chain_id(),
         genesis_hash=rpc.genesis_hash(),

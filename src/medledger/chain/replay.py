@@ -59,8 +59,7 @@ class Replay:
         self.claims: dict[tuple[int, int], ClaimEntry] = {}
         self.prescriptions: dict[int, PrescriptionEntry] = {}
         self.ledgers: dict[str, LedgerState] = {
-            ledgers.invoices.address.lower(): LedgerState(),
-            ledgers.prescriptions.address.lower(): LedgerState(),
+            ledger.address.lower(): LedgerState() for ledger in ledgers.documents
         }
         self.bills = self.ledgers[ledgers.invoices.address.lower()]
         self.orders = self.ledgers[ledgers.prescriptions.address.lower()]
@@ -110,7 +109,7 @@ class Replay:
             [institutions.institution_of(id_) for id_ in self.institutions],
         )
         compare("operator", self.operators, [institutions.operator_of(a) for a in self.operators])
-        for ledger in (ledgers.invoices, ledgers.prescriptions):
+        for ledger in ledgers.documents:
             state = self.ledgers[ledger.address.lower()]
             compare("segment", state.segments, [ledger.segment_of(id_) for id_ in state.segments])
             compare(

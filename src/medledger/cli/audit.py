@@ -17,8 +17,8 @@ from medledger.errors import AuditMismatch, NotFound
 
 if TYPE_CHECKING:
     from medledger.chain.bindings import SegmentEntry
+    from medledger.core.numbers import DocumentKind
     from medledger.roles import Auditor, Step
-    from medledger.roles.ledger_of import DocumentKind
 
 SHOWN_MISMATCHES = 20
 ZERO_ADDRESS = "0x" + 40 * "0"

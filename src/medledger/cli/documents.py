@@ -23,7 +23,7 @@ from medledger.cli.session import Session
 from medledger.core.numbers import DocumentNumber, format_number
 
 if TYPE_CHECKING:
-    from medledger.roles.ledger_of import DocumentKind
+    from medledger.core.numbers import DocumentKind
 
 
 @click.command(

@@ -24,7 +24,7 @@ from medledger.core.numbers import document_number, format_number
 from medledger.core.states import Kind
 
 if TYPE_CHECKING:
-    from medledger.roles.ledger_of import DocumentKind
+    from medledger.core.numbers import DocumentKind
 
 KINDS = [kind.name.lower() for kind in Kind if kind.name]
 

@@ -24,8 +24,8 @@ from medledger.core.numbers import format_number
 from medledger.errors import BadResource, InputError, MedledgerError
 
 if TYPE_CHECKING:
+    from medledger.core.numbers import DocumentKind
     from medledger.roles import Hospital, IssueReceipt
-    from medledger.roles.ledger_of import DocumentKind
 
 DAY = 24 * 3600
 VALID_DAYS = 3

@@ -33,8 +33,8 @@ from medledger.errors import BadKey
 
 if TYPE_CHECKING:
     from medledger.core.authorisation import Signed
+    from medledger.core.numbers import DocumentKind
     from medledger.core.patient_keys import PatientKey
-    from medledger.roles.ledger_of import DocumentKind
 
 SEED_BYTES = 32
 HOUR = 3600

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from io import BufferedIOBase
 
     from medledger.core.documents import Invoice, Prescription
+    from medledger.core.numbers import DocumentKind
     from medledger.formats.fhir import BulkFolder, Organisation
     from medledger.roles import Hospital
-    from medledger.roles.ledger_of import DocumentKind
 
 STDIN = Path("-")
 CHOICES = 8

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from medledger.core.canonical import Json
 from medledger.core.hashing import InvoiceHeader, InvoiceTerms, PrescriptionTerms, Terms
+from medledger.core.kinds import KINDS
 from medledger.core.money import currency_numeric
-from medledger.core.numbers import DocumentNumber, split_number
+from medledger.core.numbers import DocumentKind, DocumentNumber, split_number
 from medledger.errors import InvalidDocument
 
 MAX_PRESCRIPTION_LINES = 5
@@ -31,8 +32,8 @@ class Document(Protocol):
     """What sealing and issuing need to know of a document."""
 
     @property
-    def kind(self) -> str:
-        """The name of the header type: `Invoice` or `Prescription`."""
+    def kind(self) -> DocumentKind:
+        """One of `core.kinds.KINDS`."""
 
     @property
     def business_key(self) -> str:
@@ -49,16 +50,9 @@ class Document(Protocol):
         """What the contract may read, beside number, patient and body."""
 
 
-def numbered_fields(kind: str, number: DocumentNumber, check_code: str) -> Fields:
+def numbered_fields(kind: DocumentKind, number: DocumentNumber, check_code: str) -> Fields:
     """The sealed fields that depend on the number."""
-    if kind == "Prescription":
-        return {"hiRxno": f"{number:018d}", "rxTraceCode": check_code}
-    code, serial = split_number(number)
-    return {
-        "EInvoiceCode": f"{code:08d}",
-        "EInvoiceNumber": f"{serial:010d}",
-        "RandomNumber": check_code,
-    }
+    return KINDS[kind].numbered(number, check_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +138,7 @@ class Invoice:
     related_invoice: DocumentNumber | None = None
     """On a red-letter bill: the number of the bill that it reverses."""
 
-    kind = "Invoice"
+    kind: ClassVar[DocumentKind] = "Invoice"
 
     def __post_init__(self) -> None:
         _require(bool(self.business_key), "BizCode", "is empty")
@@ -224,7 +218,7 @@ class RedLetter:
     original_fields: Fields
     issued_at: datetime
 
-    kind = "Invoice"
+    kind: ClassVar[DocumentKind] = "Invoice"
 
     @property
     def business_key(self) -> str:
@@ -288,7 +282,7 @@ class Prescription:
     reason: str = ""
     on_hold: bool = False
 
-    kind = "Prescription"
+    kind: ClassVar[DocumentKind] = "Prescription"
 
     def __post_init__(self) -> None:
         _require(bool(self.business_key), "hiRxno", "is empty")

@@ -8,7 +8,7 @@ the first three are known to contracts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from eth_typing import ChecksumAddress, HexAddress, HexStr
 from sha3 import keccak_256
@@ -73,7 +73,7 @@ class InvoiceTerms(NamedTuple):
     on_hold: bool
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Literal["Invoice"]:
         return "Invoice"
 
     def struct_hash(self, number: int, patient: bytes, body: bytes) -> bytes:
@@ -101,7 +101,7 @@ class PrescriptionTerms(NamedTuple):
     on_hold: bool
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Literal["Prescription"]:
         return "Prescription"
 
     def struct_hash(self, number: int, patient: bytes, body: bytes) -> bytes:
@@ -130,7 +130,7 @@ Terms = InvoiceTerms | PrescriptionTerms
 class InvoiceHeader:
     """What a contract may read of a bill: minor units, and the numeric ISO 4217 currency."""
 
-    kind: ClassVar[str] = "Invoice"
+    kind: ClassVar[Literal["Invoice"]] = "Invoice"
 
     number: int
     patient: ChecksumAddress
@@ -163,7 +163,7 @@ class InvoiceHeader:
 class PrescriptionHeader:
     """What a contract may read of a prescription. `valid_until` is in Unix seconds."""
 
-    kind: ClassVar[str] = "Prescription"
+    kind: ClassVar[Literal["Prescription"]] = "Prescription"
 
     number: int
     patient: ChecksumAddress

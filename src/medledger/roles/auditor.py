@@ -18,7 +18,8 @@ from medledger.chain.events import Logged, fetch_events
 from medledger.chain.replay import Replay
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import Header, name_hash
-from medledger.core.numbers import format_number
+from medledger.core.kinds import KINDS
+from medledger.core.numbers import DocumentKind, format_number
 from medledger.core.states import Hold
 from medledger.errors import AnchorMismatch, IssuerMismatch, StatusMismatch
 from medledger.roles.ledger_of import ledger_of
@@ -67,7 +68,7 @@ class Auditor(Role):
         self._verify_issuer(evidence)
         self._verify_status(evidence, self.now() if at is None else at)
 
-    def trace(self, number: int, kind: str = "Invoice") -> list[Step]:
+    def trace(self, number: int, kind: DocumentKind = "Invoice") -> list[Step]:
         """The whole life of a document on chain, oldest first: its batch and every event since."""
         found = list(self._events_of(number, kind))
         times = self.ledgers.rpc.timestamps([item.block for item in found])
@@ -110,13 +111,14 @@ class Auditor(Role):
 
     def _verify_issuer(self, evidence: Evidence) -> None:
         segment = ledger_of(self.ledgers, evidence.kind).segment_of(evidence.head.segment)
-        party = evidence.fields.get("InvoicingParty")
+        field = KINDS[evidence.kind].issuer
+        party = evidence.fields.get(field)
         if not isinstance(party, dict) or not isinstance(party.get("name"), str):
             return
         issuer = self.ledgers.institutions.institution_of(segment.institution)
         if name_hash(party["name"]) != issuer.name_hash:
             raise IssuerMismatch(
-                problem=f"InvoicingParty is not the name of institution {segment.institution}, "
+                problem=f"{field} is not the name of institution {segment.institution}, "
                 "which issued it"
             )
 
@@ -145,7 +147,7 @@ class Auditor(Role):
         if _is_held(evidence.header, hold):
             raise StatusMismatch(problem=f"it is on hold at {_utc(at)}")
 
-    def _events_of(self, number: int, kind: str) -> Iterator[Logged]:
+    def _events_of(self, number: int, kind: DocumentKind) -> Iterator[Logged]:
         """The events that name the number, after the one of its batch, in chain order."""
         ledger = ledger_of(self.ledgers, kind)
         manifest, rpc = self.ledgers.manifest, self.ledgers.rpc

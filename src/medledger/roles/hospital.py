@@ -28,7 +28,7 @@ from medledger.core.batch import block_range, draft_from_bytes, draft_to_bytes, 
 from medledger.core.documents import Document, Invoice, Prescription, RedLetter
 from medledger.core.evidence import Anchor, Evidence, evidence_of
 from medledger.core.hashing import InvoiceHeader, TreeHead
-from medledger.core.numbers import DocumentNumber
+from medledger.core.numbers import DocumentKind, DocumentNumber
 from medledger.core.sealing import Draft
 from medledger.core.states import Standing
 from medledger.core.transactions import Stage, Transaction
@@ -52,7 +52,7 @@ from medledger.roles.issuing import (
     draft_of_stored,
     sealed_of_stored,
 )
-from medledger.roles.ledger_of import DocumentKind, kind_of_ledger, ledger_of
+from medledger.roles.ledger_of import kind_of_ledger, ledger_of
 from medledger.roles.outbox import Outbox
 from medledger.roles.role import Role
 from medledger.roles.segments import fetch_segments

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from medledger.chain.contract import Call
 from medledger.core.batch import KeptDocument, SealedBatch, draft_of_kept, sealed_of
 from medledger.core.documents import Document
+from medledger.core.numbers import DocumentKind
 from medledger.core.sealing import Draft, Sealed, draft_of
 from medledger.errors import (
     DuplicateBusinessKey,
@@ -30,7 +31,7 @@ from medledger.errors import (
     MedledgerError,
     Refusal,
 )
-from medledger.roles.ledger_of import DocumentKind, ledger_of
+from medledger.roles.ledger_of import ledger_of
 from medledger.roles.segments import Numbers
 from medledger.sealers import Sealers, Ticket
 from medledger.store import BatchRow, NewBatch, NewDocument, NumbersTaken, SetAside, StoredDocument
@@ -164,7 +165,7 @@ class Pipeline:
         if len(kinds | ({self._kind} if self._kind else set())) != 1:
             raise InvalidDocument(field="kind", problem="is not the same throughout the stream")
         if self._kind is None:
-            self._kind = "Prescription" if kinds == {"Prescription"} else "Invoice"
+            (self._kind,) = kinds
             self._ledger = ledger_of(self._hospital.ledgers, self._kind)
             self._numbers = Numbers(self._hospital, self._kind, self._segment)
 

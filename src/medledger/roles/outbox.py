@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from medledger.chain.deployment import Ledgers
+from medledger.core.kinds import KINDS
+from medledger.core.numbers import DocumentKind
 from medledger.core.transactions import Transaction
 from medledger.errors import NotFound
-from medledger.roles.ledger_of import DocumentKind, ledger_of
+from medledger.roles.ledger_of import ledger_of
 from medledger.store import DocumentStore
 from medledger.store import SetAside as Row
 
-KINDS: tuple[DocumentKind, ...] = ("Invoice", "Prescription")
 PAGE = 500
 
 
@@ -108,7 +109,7 @@ class Outbox:
             after = rows[-1].id
 
     def _kinds(self, kind: DocumentKind | None) -> tuple[DocumentKind, ...]:
-        return KINDS if kind is None else (kind,)
+        return tuple(KINDS) if kind is None else (kind,)
 
     def _address(self, kind: DocumentKind) -> str:
         return ledger_of(self._ledgers, kind).address

@@ -13,6 +13,7 @@ from medledger.core.hashing import (
     DeliveryConfirmation,
     PatientMessage,
 )
+from medledger.core.numbers import DocumentKind
 from medledger.core.patient_keys import PatientKey
 
 DAY = 24 * 3600
@@ -30,8 +31,8 @@ class Patient:
         """The extended public key that hospitals derive one-time addresses from."""
         return self._key.public
 
-    def address(self, kind: str, number: int) -> str:
-        """The one-time address of a document (kind `Invoice` or `Prescription`)."""
+    def address(self, kind: DocumentKind, number: int) -> str:
+        """The one-time address of a document."""
         return self._key.address(kind, number)
 
     def authorise_claim(
@@ -71,6 +72,6 @@ class Patient:
             return sequence
         return self.ledgers.prescriptions.prescription_of(number).sequence
 
-    def _sign(self, message: PatientMessage, kind: str, contract: str) -> Signed:
+    def _sign(self, message: PatientMessage, kind: DocumentKind, contract: str) -> Signed:
         signature = self._key.sign(message, kind, self.ledgers.chain_id, contract)
         return Signed(message, signature, self.ledgers.chain_id, contract)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from medledger.chain import abi
 from medledger.chain.bindings import SegmentAllotted, SegmentEntry
 from medledger.chain.events import fetch_events
+from medledger.core.numbers import DocumentKind
 from medledger.errors import NoSegment, RpcUnavailable, SegmentExhausted, SegmentUnknown
-from medledger.roles.ledger_of import DocumentKind, ledger_of
+from medledger.roles.ledger_of import ledger_of
 from medledger.store import SegmentRow
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from medledger.chain.bindings import InstitutionAccredited, SegmentAllotted
 from medledger.chain.events import decode_log
 from medledger.chain.sender import Receipt
 from medledger.core.hashing import name_hash
+from medledger.core.numbers import DocumentKind
 from medledger.core.states import Kind
-from medledger.roles.ledger_of import DocumentKind, ledger_of
+from medledger.roles.ledger_of import ledger_of
 from medledger.roles.role import Role
 
 FOREVER = 2**63 - 1
