@@ -69,7 +69,7 @@ def _shown(key: str, value: object) -> object:
     return value
 
 
-_NUMBERS = {"number", "redLetter", "next", "first"}
+_NUMBERS = {"number", "redLetter", "next", "first", "latest"}
 
 
 class _Values(dict[str, object]):
@@ -435,6 +435,72 @@ class NotACourier(Refusal):
 
 class LeasePeriodInvalid(Refusal):
     message = "the lease period is zero"
+
+
+class HolderMissing(Refusal):
+    message = "the header of licence {number} names no holder"
+
+
+class LicenceNotOpened(Refusal):
+    message = "licence {number} has not been opened"
+    hint = "open it with its evidence first: medledger licence open"
+
+
+class LicenceValidityInvalid(Refusal):
+    message = "licence {number} cannot be valid from {validFrom} to {validUntil}"
+    hint = "a validity ends after it begins, and a renewal not in the past"
+
+
+class LicenceIsSuspended(Refusal):
+    message = "licence {number} is suspended since {suspendedFrom}"
+
+
+class LicenceNotSuspended(Refusal):
+    message = "licence {number} is not suspended"
+
+
+class LicenceIsRevoked(Refusal):
+    message = "licence {number} is revoked since {revokedFrom}, which is final"
+    hint = "issue a new licence"
+
+
+class HistoryFull(Refusal):
+    message = "licence {number} has had as many interruptions as can be kept"
+    hint = "issue a new licence in its place"
+
+
+class RecordNotOpened(Refusal):
+    message = "record {number} has not been opened"
+    hint = "its hospital opens it, with its evidence: medledger record open"
+
+
+class RecordIsAmended(Refusal):
+    message = "record {number} has been amended; its newest version is {latest}"
+    hint = "amend that one"
+
+
+class RecordNotYours(Refusal):
+    message = "record {number} is of institution {institution}, and only that one amends it"
+
+
+class PurposeInvalid(Refusal):
+    message = "purpose {purpose} is none of the four codes"
+
+
+class NotAReader(Refusal):
+    message = "institution {institution} is not active"
+
+
+class DayIsAnchored(Refusal):
+    message = "institution {institution} has anchored its reads up to day {last}; {day} is not after"
+
+
+class DayInFuture(Refusal):
+    message = "day {day} has not begun: today is {today}"
+
+
+class NothingRead(Refusal):
+    message = "nothing was read on day {day}"
 
 
 class InvalidShortString(Refusal):

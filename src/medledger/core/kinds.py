@@ -1,8 +1,8 @@
 """The kinds of document, each registered once.
 
 A kind is a header and its terms in `core.hashing`, a document in `core.documents`, a contract that
-is a DocumentLedger, and one entry in `KINDS`, which covers `DocumentKind`. Sealing, evidence, wallets, stores and roles go by
-the entry.
+is a DocumentLedger, and one entry in `KINDS`, by its `DocumentKind`. Sealing, evidence, wallets,
+stores and roles go by the entry.
 
 >>> KINDS["Prescription"].ledger
 'Prescriptions'
@@ -22,8 +22,12 @@ from medledger.core.hashing import (
     Header,
     InvoiceHeader,
     InvoiceTerms,
+    LicenceHeader,
+    LicenceTerms,
     PrescriptionHeader,
     PrescriptionTerms,
+    RecordHeader,
+    RecordTerms,
     Terms,
 )
 from medledger.core.money import currency_numeric
@@ -159,6 +163,61 @@ def _quantities(lines: Any) -> list[Any]:
     return found if all(type(quantity) is int for quantity in found) else []
 
 
+# Licences
+
+
+class _WireLicenceHeader(WireModel):
+    holder: Hex20
+    licence_type: Annotated[int, uint(16)]
+    valid_from: Annotated[int, uint(40)]
+    valid_until: Annotated[int, uint(40)]
+    body: Hex32
+
+
+def _licence_numbered(number: DocumentNumber, check_code: str) -> dict[str, Json]:
+    return {"licenceNumber": f"{number:018d}", "checkCode": check_code}
+
+
+def _licence_expected(
+    header: LicenceHeader,
+    names: Sequence[str],  # noqa: ARG001 (of the kind's form)
+    fields: Mapping[str, Any],  # noqa: ARG001
+) -> dict[str, Any]:
+    return {
+        "licenceNumber": f"{header.number:018d}",
+        "licenceType": header.licence_type,
+        "validFrom": header.valid_from,
+        "validUntil": header.valid_until,
+    }
+
+
+# Records
+
+
+class _WireRecordHeader(WireModel):
+    patient: Hex20
+    amends: Annotated[int, uint(64)]
+    record_type: Annotated[int, uint(8)]
+    body: Hex32
+
+
+def _record_numbered(number: DocumentNumber, check_code: str) -> dict[str, Json]:
+    return {"recordNumber": f"{number:018d}", "checkCode": check_code}
+
+
+def _record_expected(
+    header: RecordHeader,
+    names: Sequence[str],
+    fields: Mapping[str, Any],  # noqa: ARG001 (of the kind's form)
+) -> dict[str, Any]:
+    expected = {"recordNumber": f"{header.number:018d}", "recordType": header.record_type}
+    if header.amends:
+        return expected | {"amends": f"{header.amends:018d}"}
+    if "amends" in names:
+        raise HeaderMismatch(field="amends")
+    return expected
+
+
 KINDS: Mapping[DocumentKind, KindEntry] = {
     "Invoice": KindEntry(
         ledger="Invoices",
@@ -178,6 +237,26 @@ KINDS: Mapping[DocumentKind, KindEntry] = {
         wire=_WirePrescriptionHeader,
         numbered=_prescription_numbered,
         expected=_prescription_expected,
+    ),
+    "Licence": KindEntry(
+        ledger="Licences",
+        branch=2,
+        terms=LicenceTerms,
+        header=LicenceHeader,
+        wire=_WireLicenceHeader,
+        numbered=_licence_numbered,
+        expected=_licence_expected,
+        issuer="issuingAuthority",
+    ),
+    "Record": KindEntry(
+        ledger="Records",
+        branch=3,
+        terms=RecordTerms,
+        header=RecordHeader,
+        wire=_WireRecordHeader,
+        numbered=_record_numbered,
+        expected=_record_expected,
+        issuer="hospital",
     ),
 }
 """Every kind, in the order in which lists show them."""

@@ -19,7 +19,7 @@ from medledger.errors import BadNumber
 DocumentNumber = NewType("DocumentNumber", int)
 """bill code * 10**10 + bill number; fits uint64."""
 
-DocumentKind = Literal["Invoice", "Prescription"]
+DocumentKind = Literal["Invoice", "Prescription", "Licence", "Record"]
 """What a number is of; `core.kinds` says the rest of each."""
 
 BILL_NUMBER_SPAN = 10**10
