@@ -492,7 +492,9 @@ class NotAReader(Refusal):
 
 
 class DayIsAnchored(Refusal):
-    message = "institution {institution} has anchored its reads up to day {last}; {day} is not after"
+    message = (
+        "institution {institution} has anchored its reads up to day {last}; {day} is not after"
+    )
 
 
 class DayInFuture(Refusal):

@@ -402,7 +402,8 @@ def test_lift__after_fifteen_interruptions__is_refused_and_revoking_still_works(
     for begin, end in gaps:
         times = (begin - 1, begin, end, end + 1)
         assert is_valid_at(number, *times) == [True, False, False, True]
-    licences.suspend(licence_segment.id, number, 1, sender=authority)
+    begin = licences.suspend(licence_segment.id, number, 1, sender=authority).timestamp
+    chain.pending_timestamp = begin + 1
 
     with refused(licences.HistoryFull, number=number):
         licences.lift(licence_segment.id, number, 1, sender=authority)

@@ -60,6 +60,13 @@ class State(_Named):
     CANCELLED = 6
 
 
+class RecordType(_Named):
+    """What a record records."""
+
+    CONSULTATION = 1
+    TREATMENT = 2
+
+
 class Purpose(_Named):
     """What a patient lets a record be read for: codes of HL7's PurposeOfUse."""
 
