@@ -20,8 +20,8 @@
     │   └── WrongChain, ContractMissing, TransactionFailed (TransactionReverted,
     │       OutOfGas), ToolMissing, PortUnusable
     ├── SetupError               keys, manifest or store are missing or wrong  exit 7
-    │   └── ManifestMissing, ManifestInvalid, KeyMissing, StoreError, NoSegment, NotIssued,
-    │       NotFound
+    │   └── ManifestMissing, ManifestInvalid, NotDeployed, KeyMissing, StoreError, NoSegment,
+    │       NotIssued, NotFound
     └── AuditError               chain and records disagree                exit 8
         └── AuditMismatch, FraudWentThrough
 
@@ -627,6 +627,11 @@ class SetupError(MedledgerError):
 class ManifestMissing(SetupError):
     message = "no deployment manifest at {path}"
     hint = "deploy first (medledger deploy), or name one with --deployment"
+
+
+class NotDeployed(SetupError):
+    message = "the deployment has no {contract} contract: it is older than this program"
+    hint = "deploy again, and name the new manifest with --deployment"
 
 
 class ManifestInvalid(SetupError):

@@ -8,7 +8,6 @@ from medledger.chain import abi
 from medledger.chain.bindings import DocumentLedger, SegmentAllotted
 from medledger.chain.deployment import Ledgers
 from medledger.chain.events import fetch_events
-from medledger.core.kinds import KINDS
 from medledger.core.numbers import DocumentKind, format_number
 from medledger.core.states import State
 from medledger.errors import NumberNotIssued
@@ -24,7 +23,8 @@ class States:
     def __init__(self, ledgers: Ledgers) -> None:
         self._ledgers = ledgers
         self._segments = {
-            kind: _Segments(ledger_of(ledgers, kind), ledgers.manifest.block) for kind in KINDS
+            kind: _Segments(ledger, ledgers.manifest.block)
+            for kind, ledger in ledgers.documents.items()
         }
 
     def invoice(self, number: int) -> InvoiceStateBody:

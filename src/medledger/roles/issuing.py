@@ -37,7 +37,7 @@ from medledger.sealers import Sealers, Ticket
 from medledger.store import BatchRow, NewBatch, NewDocument, NumbersTaken, SetAside, StoredDocument
 
 if TYPE_CHECKING:
-    from medledger.roles.hospital import Hospital
+    from medledger.roles.issuer import Issuer
 
 ISSUE_GAS = 200_000
 """Limit of a batch's transaction, which uses 65,000 whatever the batch holds; the rest is free. A
@@ -97,7 +97,7 @@ class Pipeline:
 
     def __init__(
         self,
-        hospital: Hospital,
+        hospital: Issuer,
         *,
         segment: int | None = None,
         batch: int,

@@ -9,10 +9,10 @@ from medledger.core.numbers import DocumentKind
 
 
 def ledger_of(ledgers: Ledgers, kind: DocumentKind) -> DocumentLedger:
-    """The ledger of a document kind."""
+    """The ledger of a document kind; raises `NotDeployed`."""
     return ledgers.document_ledger(KINDS[kind].ledger)
 
 
 def kind_of_ledger(ledgers: Ledgers, address: str) -> DocumentKind:
     """The document kind of a ledger's address."""
-    return next(kind for kind in KINDS if ledger_of(ledgers, kind).address == address)
+    return next(kind for kind, ledger in ledgers.documents.items() if ledger.address == address)

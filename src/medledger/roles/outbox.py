@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from medledger.chain.deployment import Ledgers
-from medledger.core.kinds import KINDS
 from medledger.core.numbers import DocumentKind
 from medledger.core.transactions import Transaction
 from medledger.errors import NotFound
@@ -46,7 +45,7 @@ class Outbox:
 
     def documents(self) -> Iterator[SetAside]:
         """What was set aside, the oldest first."""
-        for kind in KINDS:
+        for kind in self._ledgers.documents:
             for row in self._rows(kind):
                 can_retry = row.draft is not None
                 yield SetAside(
@@ -109,7 +108,7 @@ class Outbox:
             after = rows[-1].id
 
     def _kinds(self, kind: DocumentKind | None) -> tuple[DocumentKind, ...]:
-        return tuple(KINDS) if kind is None else (kind,)
+        return tuple(self._ledgers.documents) if kind is None else (kind,)
 
     def _address(self, kind: DocumentKind) -> str:
         return ledger_of(self._ledgers, kind).address

@@ -14,10 +14,10 @@ from medledger.roles.ledger_of import ledger_of
 from medledger.store import SegmentRow
 
 if TYPE_CHECKING:
-    from medledger.roles.hospital import Hospital
+    from medledger.roles.issuer import Issuer
 
 
-def fetch_segments(hospital: Hospital, kind: DocumentKind) -> dict[int, SegmentEntry]:
+def fetch_segments(hospital: Issuer, kind: DocumentKind) -> dict[int, SegmentEntry]:
     """The segments allotted to a hospital, by id, as they are on chain now."""
     ledgers, ledger = hospital.ledgers, ledger_of(hospital.ledgers, kind)
     topics = [abi.event_topic("SegmentAllotted"), None, f"0x{hospital.institution:064x}"]
@@ -34,7 +34,7 @@ class Numbers:
     is issuing in: two signers' batches reach a chain in any order, and numbers are taken in one.
     """
 
-    def __init__(self, hospital: Hospital, kind: DocumentKind, segment: int | None) -> None:
+    def __init__(self, hospital: Issuer, kind: DocumentKind, segment: int | None) -> None:
         self._hospital = hospital
         self._kind: DocumentKind = kind
         self._ledger = ledger_of(hospital.ledgers, kind)
