@@ -8,6 +8,7 @@
     │   ├── MalformedAuthorisation, AuthorisationMismatch, InvalidArgument
     │   ├── BadResource          a FHIR resource, with file, line and field
     │   ├── FolderIncomplete, NotEnoughData, OutputInUse
+    │   ├── AccessNotGranted     a record that the patient keeps from this reader
     │   └── DuplicateBusinessKey another document has this business key
     ├── Refusal                  a contract refused; one class an ABI error   exit 4
     │   └── NumberAlreadyIssued, OverRemainder, StateForbids, ... (`REFUSALS`)
@@ -167,6 +168,11 @@ class NotEnoughData(InputError):
 class OutputInUse(InputError):
     message = "the folder {path} is not empty, and not of an earlier demo"
     hint = "name another with --out"
+
+
+class AccessNotGranted(InputError):
+    message = "institution {institution} has no leave to read record {number} for {purpose}"
+    hint = "the patient grants it; in an emergency, purpose ETREAT reads without, and is marked"
 
 
 class DuplicateBusinessKey(InputError):

@@ -446,6 +446,10 @@ class Record:
         return RecordTerms(self.amends or 0, int(self.record_type))
 
 
+SomeDocument = Invoice | Prescription | Licence | Record
+"""What arrives from outside; a `RedLetter` is made here."""
+
+
 def mask_identity(text: str) -> str:
     """An identity number as a bill may show it: the first three and last two characters.
 

@@ -21,6 +21,7 @@ from medledger.core.evidence import Evidence
 from medledger.core.hashing import Header, LicenceHeader, keccak256, name_hash
 from medledger.core.kinds import KINDS
 from medledger.core.numbers import DocumentKind, format_number
+from medledger.core.reads import ReadProof
 from medledger.core.states import Hold
 from medledger.errors import (
     AnchorMismatch,
@@ -104,6 +105,17 @@ class Auditor(Role):
         """Whether an opened licence is valid at a second, by default the latest block's: neither
         outside its validity nor suspended or revoked then."""
         return self.ledgers.licences.is_valid_at(number, self.now() if at is None else at)
+
+    def verify_read(self, proof: ReadProof) -> None:
+        """Returns nothing if a read is among those that its hospital anchored of its day.
+
+        Raises `PathMismatch`, or `AnchorMismatch` where the chain has another root, or none.
+        """
+        held = self.ledgers.records.reads_of(proof.hospital, proof.day)
+        if (held.root, held.count) != (proof.root(), proof.count):
+            raise AnchorMismatch(
+                problem=f"institution {proof.hospital} has not anchored this for day {proof.day}"
+            )
 
     def trace(self, number: int, kind: DocumentKind = "Invoice") -> list[Step]:
         """The whole life of a document on chain, oldest first: its batch and every event since."""

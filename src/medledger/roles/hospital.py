@@ -7,17 +7,34 @@ receipt.evidence().to_json()      # what the patient keeps
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from medledger.chain.contract import Call
 from medledger.chain.sender import Receipt
-from medledger.core.documents import Invoice, Prescription, RedLetter
-from medledger.core.hashing import InvoiceHeader
-from medledger.core.states import Standing
-from medledger.errors import InvoiceInUse, InvoiceIsRedLetter, InvoiceIsReversed
+from medledger.core.authorisation import Signed
+from medledger.core.canonical import canonical
+from medledger.core.documents import Invoice, Prescription, Record, RedLetter
+from medledger.core.evidence import Evidence
+from medledger.core.hashing import AccessGrant, AccessRevocation, InvoiceHeader, RecordHeader
+from medledger.core.reads import DAY, Read, ReadProof, read_of_bytes
+from medledger.core.states import Purpose, Standing
+from medledger.core.tree import Tree
+from medledger.errors import (
+    AccessNotGranted,
+    InvalidDocument,
+    InvoiceInUse,
+    InvoiceIsRedLetter,
+    InvoiceIsReversed,
+    NotFound,
+    RecordIsAmended,
+)
 from medledger.roles.issuer import Issuer, IssueReceipt
 from medledger.roles.issuing import sealed_of_stored
+from medledger.store import ReadDay, ReadRow
+
+SALT_BYTES = 32
 
 
 class Hospital(Issuer):
@@ -73,6 +90,121 @@ class Hospital(Issuer):
         """
         segment = self._segment_of(number, "Prescription")
         return self._send(self.ledgers.prescriptions.cancel(segment, number, reason))
+
+    # Records
+
+    def record(self, record: Record, *, segment: int | None = None) -> IssueReceipt:
+        """Issues one record: a batch of one. See `issue_many`, and `amend`."""
+        return self._issue_one(record, segment)
+
+    def open_record(self, number: int) -> Receipt:
+        """Opens a record of this hospital, so that its patient can grant access to it."""
+        evidence = self.evidence(number, "Record", [])
+        assert isinstance(evidence.header, RecordHeader)
+        return self._send(self.ledgers.records.open(evidence.header, evidence.head, evidence.path))
+
+    def amend(self, record: Record, *, segment: int | None = None) -> IssueReceipt:
+        """Issues a record that names the one it takes the place of, and opens both.
+
+        A refusal is told before a number is spent. Raises `RecordIsAmended`, `NotFound`.
+        """
+        amended = record.amends
+        if amended is None:
+            raise InvalidDocument(field="amends", problem="names no record")
+        stored = self.store.numbers_of(self.ledgers.records.address, [record.business_key])
+        if not stored and (latest := self.ledgers.records.latest_of(amended)) != amended:
+            raise RecordIsAmended(number=amended, latest=latest)
+        if not int(self.ledgers.records.record_of(amended).patient, 16):
+            self.open_record(amended)
+        receipt = self.record(record, segment=segment)
+        if not int(self.ledgers.records.record_of(receipt.number).patient, 16):
+            self.open_record(receipt.number)
+        return receipt
+
+    def grant(self, signed: Signed) -> Receipt:
+        """Relays a patient's grant of access to an opened record.
+
+        Raises `AuthorisationInvalid`, `AuthorisationExpired`, `RecordNotOpened`, `NotAReader`.
+        """
+        message = signed.message_as(AccessGrant)
+        records = self.ledgers.records
+        self._require_for(signed, records.address)
+        reader = (message.number, message.institution, message.purpose)
+        return self._send(records.grant(*reader, message.until, signed.signature))
+
+    def revoke_grant(self, signed: Signed) -> Receipt:
+        """Relays a patient's revocation; raises `AuthorisationInvalid`, `RecordNotOpened`."""
+        message = signed.message_as(AccessRevocation)
+        records = self.ledgers.records
+        self._require_for(signed, records.address)
+        reader = (message.number, message.institution, message.purpose)
+        return self._send(records.revoke(*reader, signed.signature))
+
+    # Reads
+
+    def read(
+        self,
+        number: int,
+        institution: int,
+        reader: str,
+        purpose: Purpose,
+        only: Sequence[str] | None = None,
+    ) -> Evidence:
+        """A record for a reader, logged before it is given.
+
+        This hospital's own readers need no grant. Others need one for this purpose; with
+        `Purpose.ETREAT` they break the glass without, and the entry says so. Raises
+        `AccessNotGranted`, `NotFound`.
+        """
+        evidence = self.evidence(number, "Record", only)
+        granted = institution == self.institution or self.ledgers.records.is_granted(
+            number, institution, purpose
+        )
+        if not granted and purpose != Purpose.ETREAT:
+            raise AccessNotGranted(number=number, institution=institution, purpose=purpose.name)
+        at = self.now()
+        entry = Read(number, institution, reader, purpose, at, broke_glass=not granted)
+        salt = os.urandom(SALT_BYTES)
+        kept = canonical(entry.json())
+        ledger = self.ledgers.records.address
+        self.store.reads.add(ledger, at // DAY, number, kept, salt, entry.leaf(salt))
+        return evidence
+
+    def reads_of(self, number: int) -> list[ReadRow]:
+        """The log's entries of one record, in order."""
+        return self.store.reads.entries_of(self.ledgers.records.address, number)
+
+    def anchor_reads(self) -> list[ReadDay]:
+        """Closes the days up to today and anchors each on chain; those that are new there.
+
+        Safe to call again after a stop. A read after that counts to tomorrow. An institution keeps
+        one log: of two, the second's reads of a day cannot be anchored.
+        """
+        records = self.ledgers.records
+        days = self.store.reads.close(
+            records.address, self.now() // DAY, lambda leaves: Tree(leaves).root
+        )
+        last = records.last_anchored_day_of(self.institution)
+        new = [day for day in days if day.day > last]
+        for day in new:
+            self._send(records.anchor_reads(day.day, day.count, day.root))
+        return new
+
+    def prove_read(self, row: ReadRow) -> ReadProof:
+        """What shows that a read is in the log; raises `NotFound` before its day is closed."""
+        days = {day.day: day for day in self.store.reads.closed(row.ledger)}
+        if row.day not in days:
+            raise NotFound(what=f"day {row.day}", where="the closed days of the read log")
+        leaves = [one.leaf for one in self.store.reads.entries(row.ledger, row.day)]
+        return ReadProof(
+            read_of_bytes(row.entry),
+            row.salt,
+            self.institution,
+            row.day,
+            row.position,
+            len(leaves),
+            Tree(leaves).path(row.position),
+        )
 
     def _require_reversible(self, number: int) -> None:
         invoices, claims = self.ledgers.invoices, self.ledgers.claims

@@ -9,12 +9,15 @@ from medledger.chain.deployment import Ledgers
 from medledger.core.authorisation import Signed
 from medledger.core.hashing import (
     AcceptAuthorisation,
+    AccessGrant,
+    AccessRevocation,
     ClaimAuthorisation,
     DeliveryConfirmation,
     PatientMessage,
 )
 from medledger.core.numbers import DocumentKind
 from medledger.core.patient_keys import PatientKey
+from medledger.core.states import Purpose
 
 DAY = 24 * 3600
 
@@ -66,6 +69,30 @@ class Patient:
         """Confirms that what was dispensed has arrived."""
         message = DeliveryConfirmation(number, self._sequence(number, sequence), deadline)
         return self._sign(message, "Prescription", self.ledgers.prescriptions.address)
+
+    def grant(
+        self,
+        number: int,
+        institution: int,
+        purpose: Purpose,
+        *,
+        until: int,
+        sequence: int | None = None,
+    ) -> Signed:
+        """Lets one institution read one record for one purpose until `until`, Unix seconds."""
+        if sequence is None:
+            sequence = self.ledgers.records.grant_of(number, institution, purpose).sequence
+        message = AccessGrant(number, institution, int(purpose), sequence, until)
+        return self._sign(message, "Record", self.ledgers.records.address)
+
+    def revoke(
+        self, number: int, institution: int, purpose: Purpose, *, sequence: int | None = None
+    ) -> Signed:
+        """Takes a grant back, relayed or not."""
+        if sequence is None:
+            sequence = self.ledgers.records.grant_of(number, institution, purpose).sequence
+        message = AccessRevocation(number, institution, int(purpose), sequence)
+        return self._sign(message, "Record", self.ledgers.records.address)
 
     def _sequence(self, number: int, sequence: int | None) -> int:
         if sequence is not None:

@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """What the database of this version says in `alembic_version`."""
 
 metadata = MetaData()
@@ -140,4 +140,26 @@ outbox = Table(
     Column("problem", Text, nullable=False),
     Column("since", BigInteger, nullable=False),
     UniqueConstraint("ledger", "business_key", name="outbox_business_key"),
+)
+
+reads = Table(
+    "reads",
+    metadata,
+    Column("ledger", String(42), primary_key=True),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Index("reads_number", "ledger", "number"),
+)
+
+read_days = Table(
+    "read_days",
+    metadata,
+    Column("ledger", String(42), primary_key=True),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
 )

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 import orjson
 
 from medledger.core.canonical import MAX_BYTES
-from medledger.core.documents import Invoice, Prescription
+from medledger.core.documents import SomeDocument
+from medledger.core.numbers import DocumentKind
 from medledger.errors import BadNumber, BadResource, InputError, InvalidDocument
 from medledger.formats.faults import Unfit, parse
-from medledger.formats.json.documents import Kind, document_of
+from medledger.formats.json.documents import document_of
 from medledger.formats.lines import Broken, plain, read_lines
 
 WHOLE = "line"
@@ -26,10 +27,10 @@ WHOLE = "line"
 
 def read_documents(
     stream: io.BufferedIOBase,
-    kind: Kind,
+    kind: DocumentKind,
     on_reject: Callable[[BadResource], None],
     name: str = "stdin",
-) -> Iterator[Invoice | Prescription]:
+) -> Iterator[SomeDocument]:
     """The documents of a stream, which errors call `name`.
 
     A line that is refused is given to `on_reject`, when it is met. Raises `BadResource` where the
@@ -51,7 +52,7 @@ def read_documents(
         ) from broken
 
 
-def read_document(text: bytes, kind: Kind) -> Invoice | Prescription:
+def read_document(text: bytes, kind: DocumentKind) -> SomeDocument:
     """The document of one line; raises `Unfit`."""
     try:
         found = _parse_sound(text)
@@ -68,7 +69,8 @@ def read_document(text: bytes, kind: Kind) -> Invoice | Prescription:
             WHOLE if field == "body" else str(field), str(error.values["problem"])
         ) from None
     except BadNumber:
-        raise Unfit("relatedInvoice", "is not a document number") from None
+        field = "amends" if kind == "Record" else "relatedInvoice"
+        raise Unfit(field, "is not a document number") from None
 
 
 def _parse_sound(text: bytes) -> object | None:
