@@ -46,6 +46,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "release": ("documents", "Allow the use of a document that is on hold."),
         "reverse": ("documents", "Reverse a bill by a red-letter bill."),
         "cancel": ("documents", "Cancel a prescription that no pharmacy has."),
+        "record": ("records", "Issue and amend records, and log who reads them."),
+    },
+    "Authority": {
+        "licence": ("licences", "Issue, renew, suspend and revoke licences; compare them."),
     },
     "Patient": {
         "patient": ("patients", "Make and read the patient's own keys."),

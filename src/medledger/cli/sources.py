@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from medledger.core.documents import Invoice, SomeDocument
     from medledger.core.numbers import DocumentKind
     from medledger.formats.fhir import BulkFolder, Organisation
-    from medledger.roles import Hospital
+    from medledger.roles import Hospital, Issuer
 
 STDIN = Path("-")
 CHOICES = 8
@@ -60,7 +60,7 @@ class Stream(Source):
     """An NDJSON file, gzip or not, or standard input for `-`. The stack closes the file."""
 
     def __init__(
-        self, path: Path, kind: DocumentKind, issuer: Hospital, refusals: Refusals, stack: ExitStack
+        self, path: Path, kind: DocumentKind, issuer: Issuer, refusals: Refusals, stack: ExitStack
     ) -> None:
         from medledger.formats.lines import opened
 
@@ -157,7 +157,7 @@ class Folder(Source):
         return self._choice.keys.get(patient, "")
 
 
-def _own_names(issuer: Hospital) -> Callable[[Invoice], bool]:
+def _own_names(issuer: Issuer) -> Callable[[Invoice], bool]:
     """Tells whether a bill names the institution as it was accredited."""
     from medledger.core.hashing import name_hash
 

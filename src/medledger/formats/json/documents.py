@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import date
+from enum import IntEnum
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
@@ -85,6 +86,8 @@ def _plain(value: Any) -> Json:
         return found
     if isinstance(value, tuple):
         return [_plain(inner) for inner in value]
+    if isinstance(value, IntEnum):
+        return int(value)
     # Of a datetime too.
     return value.isoformat() if isinstance(value, date) else cast(Json, value)
 
