@@ -151,8 +151,11 @@ abstract contract DocumentLedger is IDocumentLedger, Pausable, SignedActs {
         if (headHashOf[head.first] != Hashing.headHash(head, root)) revert ProofInvalid(number);
     }
 
-    /// @dev What the header of an opened document says; false before it is opened.
-    function _isBornOnHold(uint64 number) internal view virtual returns (bool);
+    /// @dev What the header of an opened document says; false before it is opened, and where documents
+    /// of this ledger are never born on hold.
+    function _isBornOnHold(uint64) internal view virtual returns (bool) {
+        return false;
+    }
 
     function _requireIssuedByCaller(uint32 segment, uint64 number) internal view {
         Segment memory record = _segmentOfCaller(segment);

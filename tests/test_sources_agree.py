@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from medledger.core import hashing, states
 from medledger.core.documents import MAX_PRESCRIPTION_LINES, MAX_QUANTITY
-from medledger.core.numbers import BILL_NUMBER_SPAN, MAX_BILL_CODE
+from medledger.core.kinds import KINDS
+from medledger.core.numbers import BILL_NUMBER_SPAN, MAX_BILL_CODE, DocumentKind
 
 CONTRACTS = Path(__file__).parents[1] / "contracts"
-SOURCES = {
-    path.stem: path.read_text("utf-8")
-    for path in CONTRACTS.rglob("*.sol")
-    # Where ape has run, it keeps its dependencies there.
-    if ".cache" not in path.parts
-}
+OWN = [path for path in CONTRACTS.rglob("*.sol") if ".cache" not in path.parts]
+SOURCES = {path.stem: path.read_text("utf-8") for path in OWN}
 ENUMS = {
     name: re.findall(r"\w+", body)
     for source in SOURCES.values()
@@ -48,6 +46,19 @@ def test_kinds__each_bit__is_the_contracts() -> None:
     assert set(total[1].split(" | ")) == set(bits)
 
 
+def test_purposes__each_code__is_the_contracts() -> None:
+    codes = dict(re.findall(r"uint8 internal constant (\w+) = (\d+);", SOURCES["Purposes"]))
+
+    assert {one.name: one.value for one in states.Purpose} == {
+        name: int(code) for name, code in codes.items()
+    }
+
+
+def test_kinds_of_document__each__has_one_entry_with_a_branch_of_its_own() -> None:
+    assert set(KINDS) == set(get_args(DocumentKind))
+    assert [entry.branch for entry in KINDS.values()] == list(range(len(KINDS)))
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -58,6 +69,10 @@ def test_kinds__each_bit__is_the_contracts() -> None:
         "DELIVERY_CONFIRMATION",
         "BATCH_ENDORSEMENT",
         "OPERATOR_CONSENT",
+        "LICENCE_HEADER",
+        "RECORD_HEADER",
+        "ACCESS_GRANT",
+        "ACCESS_REVOCATION",
     ],
 )
 def test_type_string__of_each_struct__is_the_one_that_solidity_hashes(name: str) -> None:
@@ -68,21 +83,19 @@ def test_type_string__of_each_struct__is_the_one_that_solidity_hashes(name: str)
 
 
 def test_type_string__of_each_header__has_the_structs_members() -> None:
-    for struct in ("InvoiceHeader", "PrescriptionHeader"):
+    for kind in KINDS:
+        struct = f"{kind}Header"
         body = re.search(rf"struct {struct} \{{([^}}]*)\}}", SOURCES["Hashing"])
         assert body is not None
         members = ",".join(re.findall(r"(\S+ \w+);", body[1]))
-        constant = (
-            "INVOICE_HEADER_TYPE" if struct == "InvoiceHeader" else "PRESCRIPTION_HEADER_TYPE"
-        )
 
-        assert getattr(hashing, constant) == f"{struct}({members})"
+        assert getattr(hashing, f"{kind.upper()}_HEADER_TYPE") == f"{struct}({members})"
 
 
 def test_type_hashes__of_all_solidity__are_known_to_python() -> None:
     names = re.findall(r"(\w+)_TYPEHASH\s*=", SOURCES["Hashing"])
 
-    assert len(names) == 7
+    assert len(names) == 9
     assert all(hasattr(hashing, f"{name}_TYPE") for name in names)
 
 

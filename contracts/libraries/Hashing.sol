@@ -40,6 +40,36 @@ library Hashing {
         bytes32 body;
     }
 
+    /// @notice What a contract may read of a licence.
+    /// @param number Licence code * 10^10 + licence number.
+    /// @param holder One-time address of the holder, for this licence only.
+    /// @param licenceType Code of what it permits.
+    /// @param validFrom First second of its validity, Unix time.
+    /// @param validUntil Last second of its validity, Unix time, before any renewal.
+    /// @param body Commitment to the sealed fields.
+    struct LicenceHeader {
+        uint64 number;
+        address holder;
+        uint16 licenceType;
+        uint40 validFrom;
+        uint40 validUntil;
+        bytes32 body;
+    }
+
+    /// @notice What a contract may read of a consultation or treatment record.
+    /// @param number Record code * 10^10 + record number.
+    /// @param patient One-time address of the patient, for this record only.
+    /// @param amends The number of the record that it takes the place of, 0 for none.
+    /// @param recordType Code of what it records.
+    /// @param body Commitment to the sealed fields.
+    struct RecordHeader {
+        uint64 number;
+        address patient;
+        uint64 amends;
+        uint8 recordType;
+        bytes32 body;
+    }
+
     /// @notice What the ledger binds to the first number of a batch, beside the root.
     /// @param first Number of the leaf at index 0.
     /// @param count Number of leaves.
@@ -61,6 +91,11 @@ library Hashing {
     bytes32 internal constant PRESCRIPTION_HEADER_TYPEHASH = keccak256(
         "PrescriptionHeader(uint64 number,address patient,uint40 validUntil,uint24[] quantities,bool onHold,bytes32 body)"
     );
+    bytes32 internal constant LICENCE_HEADER_TYPEHASH = keccak256(
+        "LicenceHeader(uint64 number,address holder,uint16 licenceType,uint40 validFrom,uint40 validUntil,bytes32 body)"
+    );
+    bytes32 internal constant RECORD_HEADER_TYPEHASH =
+        keccak256("RecordHeader(uint64 number,address patient,uint64 amends,uint8 recordType,bytes32 body)");
     bytes32 internal constant CLAIM_AUTHORISATION_TYPEHASH = keccak256(
         "ClaimAuthorisation(uint64 number,uint32 payer,uint64 amount,uint32 sequence,uint64 deadline)"
     );
@@ -74,6 +109,11 @@ library Hashing {
     );
     bytes32 internal constant OPERATOR_CONSENT_TYPEHASH =
         keccak256("OperatorConsent(uint32 institution,uint64 deadline)");
+    bytes32 internal constant ACCESS_GRANT_TYPEHASH = keccak256(
+        "AccessGrant(uint64 number,uint32 institution,uint8 purpose,uint32 sequence,uint64 until)"
+    );
+    bytes32 internal constant ACCESS_REVOCATION_TYPEHASH =
+        keccak256("AccessRevocation(uint64 number,uint32 institution,uint8 purpose,uint32 sequence)");
 
     function invoiceLeaf(InvoiceHeader calldata header) internal pure returns (bytes32) {
         return leaf(
@@ -102,6 +142,37 @@ library Hashing {
                     header.validUntil,
                     keccak256(abi.encodePacked(header.quantities)),
                     header.onHold,
+                    header.body
+                )
+            )
+        );
+    }
+
+    function licenceLeaf(LicenceHeader calldata header) internal pure returns (bytes32) {
+        return leaf(
+            keccak256(
+                abi.encode(
+                    LICENCE_HEADER_TYPEHASH,
+                    header.number,
+                    header.holder,
+                    header.licenceType,
+                    header.validFrom,
+                    header.validUntil,
+                    header.body
+                )
+            )
+        );
+    }
+
+    function recordLeaf(RecordHeader calldata header) internal pure returns (bytes32) {
+        return leaf(
+            keccak256(
+                abi.encode(
+                    RECORD_HEADER_TYPEHASH,
+                    header.number,
+                    header.patient,
+                    header.amends,
+                    header.recordType,
                     header.body
                 )
             )
@@ -138,6 +209,33 @@ library Hashing {
 
     function operatorConsent(uint32 institution, uint64 deadline) internal pure returns (bytes32) {
         return keccak256(abi.encode(OPERATOR_CONSENT_TYPEHASH, institution, deadline));
+    }
+
+    function accessGrant(uint64 number, uint32 institution, uint8 purpose, uint32 sequence, uint64 until)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(ACCESS_GRANT_TYPEHASH, number, institution, purpose, sequence, until));
+    }
+
+    function accessRevocation(uint64 number, uint32 institution, uint8 purpose, uint32 sequence)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(ACCESS_REVOCATION_TYPEHASH, number, institution, purpose, sequence));
+    }
+
+    /// @param pair Canonical JSON of `[name, value]`.
+    function fieldDigest(bytes32 salt, bytes calldata pair) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(bytes1(0x03), salt, pair));
+    }
+
+    /// @param namesHash keccak-256 of the canonical JSON of all names.
+    /// @param digests Digests of all fields, in order of name.
+    function body(bytes32 namesHash, bytes32[] calldata digests) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(bytes1(0x04), namesHash, digests));
     }
 
     function leaf(bytes32 structHash) internal pure returns (bytes32) {

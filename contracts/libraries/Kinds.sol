@@ -9,5 +9,6 @@ library Kinds {
     uint8 internal constant COURIER = 4;
     uint8 internal constant PAYER = 8;
     uint8 internal constant SUPERVISOR = 16;
-    uint8 internal constant ALL = HOSPITAL | PHARMACY | COURIER | PAYER | SUPERVISOR;
+    uint8 internal constant AUTHORITY = 32;
+    uint8 internal constant ALL = HOSPITAL | PHARMACY | COURIER | PAYER | SUPERVISOR | AUTHORITY;
 }

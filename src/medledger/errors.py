@@ -9,6 +9,7 @@
     │   ├── MalformedAct, ActMismatch
     │   ├── BadResource          a FHIR resource, with file, line and field
     │   ├── FolderIncomplete, NotEnoughData, OutputInUse
+    │   ├── AccessNotGranted     a record that the patient keeps from this reader
     │   └── DuplicateBusinessKey another document has this business key
     ├── Refusal                  a contract refused; one class an ABI error   exit 4
     │   └── NumberAlreadyIssued, OverRemainder, StateForbids, ... (`REFUSALS`)
@@ -21,8 +22,8 @@
     │   └── WrongChain, ContractMissing, TransactionFailed (TransactionReverted,
     │       OutOfGas), ToolMissing, PortUnusable
     ├── SetupError               keys, manifest or store are missing or wrong  exit 7
-    │   └── ManifestMissing, ManifestInvalid, KeyMissing, StoreError, EndorserFailed, NoSegment,
-    │       NotIssued, NotFound
+    │   └── ManifestMissing, ManifestInvalid, NotDeployed, KeyMissing, StoreError, EndorserFailed,
+    │       NoSegment, NotIssued, NotFound
     └── AuditError               chain and records disagree                exit 8
         └── AuditMismatch, FraudWentThrough
 
@@ -70,7 +71,7 @@ def _shown(key: str, value: object) -> object:
     return value
 
 
-_NUMBERS = {"number", "redLetter", "next", "first"}
+_NUMBERS = {"number", "redLetter", "next", "first", "latest"}
 
 
 class _Values(dict[str, object]):
@@ -179,6 +180,11 @@ class NotEnoughData(InputError):
 class OutputInUse(InputError):
     message = "the folder {path} is not empty, and not of an earlier demo"
     hint = "name another with --out"
+
+
+class AccessNotGranted(InputError):
+    message = "institution {institution} has no leave to read record {number} for {purpose}"
+    hint = "the patient grants it; in an emergency, purpose ETREAT reads without, and is marked"
 
 
 class DuplicateBusinessKey(InputError):
@@ -533,6 +539,74 @@ class CheckpointUnorderedInsertion(Refusal):
     message = "a block is older than the last change of an institution"
 
 
+class HolderMissing(Refusal):
+    message = "the header of licence {number} names no holder"
+
+
+class LicenceNotOpened(Refusal):
+    message = "licence {number} has not been opened"
+    hint = "open it with its evidence first: medledger licence open"
+
+
+class LicenceValidityInvalid(Refusal):
+    message = "licence {number} cannot be valid from {validFrom} to {validUntil}"
+    hint = "a validity ends after it begins, and a renewal not in the past"
+
+
+class LicenceIsSuspended(Refusal):
+    message = "licence {number} is suspended since {suspendedFrom}"
+
+
+class LicenceNotSuspended(Refusal):
+    message = "licence {number} is not suspended"
+
+
+class LicenceIsRevoked(Refusal):
+    message = "licence {number} is revoked since {revokedFrom}, which is final"
+    hint = "issue a new licence"
+
+
+class HistoryFull(Refusal):
+    message = "licence {number} has had as many interruptions as can be kept"
+    hint = "issue a new licence in its place"
+
+
+class RecordNotOpened(Refusal):
+    message = "record {number} has not been opened"
+    hint = "its hospital opens it, with its evidence: medledger record open"
+
+
+class RecordIsAmended(Refusal):
+    message = "record {number} has been amended; its newest version is {latest}"
+    hint = "amend that one"
+
+
+class RecordNotYours(Refusal):
+    message = "record {number} is of institution {institution}, and only that one amends it"
+
+
+class PurposeInvalid(Refusal):
+    message = "purpose {purpose} is none of the four codes"
+
+
+class NotAReader(Refusal):
+    message = "institution {institution} is not active"
+
+
+class DayIsAnchored(Refusal):
+    message = (
+        "institution {institution} has anchored its reads up to day {last}; {day} is not after"
+    )
+
+
+class DayInFuture(Refusal):
+    message = "day {day} has not begun: today is {today}"
+
+
+class NothingRead(Refusal):
+    message = "nothing was read on day {day}"
+
+
 class InvalidShortString(Refusal):
     message = "an EIP-712 domain string is damaged"
 
@@ -655,6 +729,11 @@ class SetupError(MedledgerError):
 class ManifestMissing(SetupError):
     message = "no deployment manifest at {path}"
     hint = "deploy first (medledger deploy), or name one with --deployment"
+
+
+class NotDeployed(SetupError):
+    message = "the deployment has no {contract} contract: it is older than this program"
+    hint = "deploy again, and name the new manifest with --deployment"
 
 
 class ManifestInvalid(SetupError):

@@ -22,11 +22,12 @@ from medledger.chain import abi, bindings
 from medledger.chain.contract import Call, Contract
 from medledger.chain.events import decode_log
 from medledger.chain.rpc import Rpc
-from medledger.core.hashing import InvoiceHeader, PrescriptionHeader, TreeHead
+from medledger.core.hashing import TreeHead
+from medledger.core.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
-CORE = {kind.__name__: kind for kind in (InvoiceHeader, PrescriptionHeader, TreeHead)}
+CORE = {f"{kind}Header": entry.header for kind, entry in KINDS.items()} | {"TreeHead": TreeHead}
 
 FUNCTIONS = [pair for pair in entries("function") if pair[1]["name"] != "eip712Domain"]
 READS = [p for p in FUNCTIONS if p[1]["stateMutability"] in ("view", "pure")]

@@ -169,7 +169,7 @@ def test_connect__the_chain_of_the_manifest__its_contracts(manifest: Manifest, r
     assert {name: getattr(ledgers, name.lower()).address for name in manifest.contracts} == {
         name: contract.address for name, contract in manifest.contracts.items()
     }
-    assert ledgers.institutions.institution_count() == 9
+    assert ledgers.institutions.institution_count() == 10
 
 
 def test_connect__another_chain_id__wrong_chain_names_both(manifest: Manifest, rpc: Rpc) -> None:
@@ -228,7 +228,7 @@ def test_connect__several_nodes_and_one_is_another_chain__the_right_one(
         ledgers = connect(Rpc(f"{another.url},{rpc.url}"), manifest)
 
         assert ledgers.rpc.url == rpc.url
-        assert ledgers.institutions.institution_count() == 9
+        assert ledgers.institutions.institution_count() == 10
 
 
 def test_connect__the_node_comes_back_with_another_genesis__wrong_chain(

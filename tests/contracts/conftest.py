@@ -28,14 +28,18 @@ from hexbytes import HexBytes
 from medledger.core.acts import Act
 from medledger.core.hashing import (
     AcceptAuthorisation,
+    AccessGrant,
+    AccessRevocation,
     BatchEndorsement,
     ClaimAuthorisation,
     DeliveryConfirmation,
     Header,
     InstitutionMessage,
     InvoiceHeader,
+    LicenceHeader,
     OperatorConsent,
     PrescriptionHeader,
+    RecordHeader,
     TreeHead,
     checksum_address,
     keccak256,
@@ -45,13 +49,15 @@ from medledger.core.hashing import (
 )
 from medledger.core.numbers import document_number
 from medledger.core.patient_keys import PatientKey
-from medledger.core.states import Kind
+from medledger.core.states import Kind, Purpose
 from medledger.core.tree import Tree
 
 DAY = 24 * 3600
 FAR_FUTURE = 4_102_444_800  # the year 2100
 BILL_CODE, OTHER_BILL_CODE = 46060126, 46060226
 PRESCRIPTION_CODE, OTHER_PRESCRIPTION_CODE = 46990126, 46990226
+LICENCE_CODE, OTHER_LICENCE_CODE = 33080126, 33080226
+RECORD_CODE, OTHER_RECORD_CODE, LATER_RECORD_CODE = 21020126, 21020226, 21020127
 SERIALS = 5_000
 
 
@@ -189,6 +195,8 @@ class Roles:
     other_courier: Any
     payers: tuple[Any, ...]
     stranger: Any
+    authority: Any
+    other_authority: Any
 
 
 @steady
@@ -212,8 +220,8 @@ def new_account(accounts: Any) -> Callable[[], Any]:
 
 @pytest.fixture(scope="session")
 def roles(new_account: Callable[[], Any]) -> Roles:
-    keys = [new_account() for _ in range(17)]
-    return Roles(*keys[:9], payers=tuple(keys[9:16]), stranger=keys[16])
+    keys = [new_account() for _ in range(19)]
+    return Roles(*keys[:9], tuple(keys[9:16]), *keys[16:])
 
 
 @steady
@@ -335,6 +343,16 @@ def endorsement() -> Callable[..., bytes]:
     return sign
 
 
+@steady
+def authority(roles: Roles) -> Any:
+    return roles.authority
+
+
+@steady
+def other_authority(roles: Roles) -> Any:
+    return roles.other_authority
+
+
 # The deployment
 
 
@@ -368,6 +386,8 @@ def ids(institutions: Any, roles: Roles) -> Ids:
         (Kind.COURIER, roles.courier),
         (Kind.COURIER, roles.other_courier),
         *((Kind.PAYER, account) for account in roles.payers),
+        (Kind.AUTHORITY, roles.authority),
+        (Kind.AUTHORITY, roles.other_authority),
     ]
     for number, (kind, account) in enumerate(accredited, start=2):
         institutions.accredit(
@@ -435,6 +455,16 @@ def prescriptions(project: Any, institutions: Any, lease_period: int, supervisor
     return project.Prescriptions.deploy(institutions, lease_period, sender=supervisor)
 
 
+@pytest.fixture(scope="session")
+def licences(project: Any, institutions: Any, supervisor: Any) -> Any:
+    return project.Licences.deploy(institutions, sender=supervisor)
+
+
+@pytest.fixture(scope="session")
+def records(project: Any, institutions: Any, supervisor: Any) -> Any:
+    return project.Records.deploy(institutions, sender=supervisor)
+
+
 @dataclass(frozen=True)
 class Segment:
     """A number segment that was allotted to a role."""
@@ -488,9 +518,45 @@ def other_prescription_segment(
     return _allot(prescriptions, ids, other_hospital, OTHER_PRESCRIPTION_CODE, supervisor)
 
 
+@pytest.fixture(scope="session")
+def licence_segment(licences: Any, ids: Ids, authority: Any, supervisor: Any) -> Segment:
+    return _allot(licences, ids, authority, LICENCE_CODE, supervisor)
+
+
+@pytest.fixture(scope="session")
+def other_licence_segment(
+    licences: Any, ids: Ids, other_authority: Any, supervisor: Any, licence_segment: Segment
+) -> Segment:
+    return _allot(licences, ids, other_authority, OTHER_LICENCE_CODE, supervisor)
+
+
+@pytest.fixture(scope="session")
+def record_segment(records: Any, ids: Ids, hospital: Any, supervisor: Any) -> Segment:
+    return _allot(records, ids, hospital, RECORD_CODE, supervisor)
+
+
+@pytest.fixture(scope="session")
+def other_record_segment(
+    records: Any, ids: Ids, other_hospital: Any, supervisor: Any, record_segment: Segment
+) -> Segment:
+    return _allot(records, ids, other_hospital, OTHER_RECORD_CODE, supervisor)
+
+
+@pytest.fixture(scope="session")
+def later_record_segment(
+    records: Any, ids: Ids, hospital: Any, supervisor: Any, other_record_segment: Segment
+) -> Segment:
+    """The hospital's second one, for the next year."""
+    return _allot(records, ids, hospital, LATER_RECORD_CODE, supervisor)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def deployment(
-    other_bill_segment: Segment, other_prescription_segment: Segment, harness: Any
+    other_bill_segment: Segment,
+    other_prescription_segment: Segment,
+    other_licence_segment: Segment,
+    later_record_segment: Segment,
+    harness: Any,
 ) -> None:
     """All that changes the chain, before the first test.
 
@@ -705,6 +771,83 @@ def open_prescription(
     return issue_and_open
 
 
+@steady
+def issue_licences(
+    licences: Any, patient: PatientKey, licence_segment: Segment
+) -> Callable[..., Batch]:
+    """Issues `count` licences in one batch."""
+    default_segment = licence_segment
+
+    def issue(
+        count: int = 1,
+        *,
+        licence_type: int = 7,
+        valid_from: int = 1,
+        valid_until: int = FAR_FUTURE,
+        holder: str | None = None,
+        body: bytes | None = None,
+        segment: Segment = default_segment,
+    ) -> Batch:
+        def header_of(number: int) -> LicenceHeader:
+            address = patient.address("Licence", number) if holder is None else holder
+            sealed = keccak256(b"body" + word(number)) if body is None else body
+            return LicenceHeader(number, address, licence_type, valid_from, valid_until, sealed)
+
+        return _issue(licences, segment, count, header_of, None)
+
+    return issue
+
+
+@steady
+def open_licence(licences: Any, issue_licences: Any, stranger: Any) -> Callable[..., int]:
+    """Issues and opens one licence and returns its number."""
+
+    def issue_and_open(**settings: Any) -> int:
+        batch = issue_licences(1, **settings)
+        licences.open(*batch.proof(), sender=stranger)
+        return batch.number()
+
+    return issue_and_open
+
+
+@steady
+def issue_records(
+    records: Any, patient: PatientKey, record_segment: Segment
+) -> Callable[..., Batch]:
+    """Issues one record for each number in `amends`, 0 for none, in one batch."""
+    default_segment = record_segment
+
+    def issue(
+        *amends: int,
+        record_type: int = 1,
+        holder: str | None = None,
+        segment: Segment = default_segment,
+    ) -> Batch:
+        first = records.segmentOf(segment.id).next
+        amended = amends or (0,)
+
+        def header_of(number: int) -> RecordHeader:
+            address = patient.address("Record", number) if holder is None else holder
+            body = keccak256(b"body" + word(number))
+            return RecordHeader(number, address, amended[number - first], record_type, body)
+
+        return _issue(records, segment, len(amended), header_of, None)
+
+    return issue
+
+
+@steady
+def open_record(records: Any, issue_records: Any, stranger: Any) -> Callable[..., int]:
+    """Issues and opens one record and returns its number."""
+
+    def issue_and_open(amends: int = 0, **settings: Any) -> int:
+        batch = issue_records(amends, **settings)
+        records.open(*batch.proof(), sender=stranger)
+        return batch.number()
+
+    return issue_and_open
+
+
 # Signatures of the patient
 
 
@@ -773,6 +916,51 @@ def confirm_delivery(prescriptions: Any, chain: Any, patient: PatientKey) -> Cal
     return sign
 
 
+@steady
+def authorise_access(
+    records: Any, chain: Any, ids: Ids, patient: PatientKey
+) -> Callable[..., bytes]:
+    """The patient's signature: this institution may read this record for this purpose."""
+    default_key = patient
+
+    def sign(
+        number: int,
+        reader: Any,
+        purpose: int = Purpose.TREAT,
+        sequence: int = 0,
+        until: int = FAR_FUTURE,
+        *,
+        key: PatientKey = default_key,
+        chain_id: int = chain.chain_id,
+        contract: str = records.address,
+    ) -> bytes:
+        message = AccessGrant(number, ids[reader], purpose, sequence, until)
+        return key.sign(message, "Record", chain_id, contract)
+
+    return sign
+
+
+@steady
+def authorise_revocation(
+    records: Any, chain: Any, ids: Ids, patient: PatientKey
+) -> Callable[..., bytes]:
+    """The patient's signature: this institution may no longer read this record."""
+    default_key = patient
+
+    def sign(
+        number: int,
+        reader: Any,
+        purpose: int = Purpose.TREAT,
+        sequence: int = 1,
+        *,
+        key: PatientKey = default_key,
+    ) -> bytes:
+        message = AccessRevocation(number, ids[reader], purpose, sequence)
+        return key.sign(message, "Record", chain.chain_id, records.address)
+
+    return sign
+
+
 # Acts with the patient's signature
 
 
@@ -796,6 +984,23 @@ def accept(prescriptions: Any, authorise_accept: Any) -> Callable[..., Any]:
     def act(number: int, pharmacy: Any, sequence: int = 0, deadline: int = FAR_FUTURE) -> Any:
         signature = authorise_accept(number, pharmacy, sequence, deadline)
         return prescriptions.accept(number, deadline, signature, sender=pharmacy)
+
+    return act
+
+
+@steady
+def grant(records: Any, authorise_access: Any, ids: Ids, stranger: Any) -> Callable[..., Any]:
+    """A stranger relays the patient's grant."""
+
+    def act(
+        number: int,
+        reader: Any,
+        purpose: int = Purpose.TREAT,
+        sequence: int = 0,
+        until: int = FAR_FUTURE,
+    ) -> Any:
+        signature = authorise_access(number, reader, purpose, sequence, until)
+        return records.grant(number, ids[reader], purpose, until, signature, sender=stranger)
 
     return act
 

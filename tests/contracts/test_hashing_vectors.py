@@ -8,53 +8,43 @@ from __future__ import annotations
 import pytest
 from hexbytes import HexBytes
 
+from medledger.core.canonical import canonical
 from medledger.core.hashing import domain_separator, keccak256
-
-
-def address_text(text):
-    """An address as the ABI takes it, in any case of letters."""
-    return HexBytes(text)
+from medledger.core.kinds import KINDS
 
 
 @pytest.fixture
 def leaf_for(harness):
     """The leaf that Solidity computes for a header of the vectors."""
+    function_of = {
+        "Invoice": harness.invoiceLeaf,
+        "Prescription": harness.prescriptionLeaf,
+        "Licence": harness.licenceLeaf,
+        "Record": harness.recordLeaf,
+    }
 
     def leaf(kind, header):
-        body = HexBytes(header["body"])
-        patient = address_text(header["patient"])
-        if kind == "Invoice":
-            return harness.invoiceLeaf(
-                (
-                    int(header["number"]),
-                    patient,
-                    int(header["claimable"]),
-                    header["currency"],
-                    header["onHold"],
-                    body,
-                )
-            )
-        return harness.prescriptionLeaf(
-            (
-                int(header["number"]),
-                patient,
-                int(header["validUntil"]),
-                header["quantities"],
-                header["onHold"],
-                body,
-            )
-        )
+        # The order of the header's members is that of the type string and of the struct.
+        return function_of[kind](tuple(abi_value(name, value) for name, value in header.items()))
 
     return leaf
 
 
+def abi_value(name, value):
+    if name in ("patient", "holder", "body"):
+        return HexBytes(value)
+    return int(value) if isinstance(value, str) else value
+
+
 def test_vectors__every_family__is_there(vectors):
     assert len(vectors["headers"]) >= 10
-    assert {vector["kind"] for vector in vectors["headers"]} == {"Invoice", "Prescription"}
+    assert {vector["kind"] for vector in vectors["headers"]} == set(KINDS)
     assert {vector["type"] for vector in vectors["messages"]} == {
         "ClaimAuthorisation",
         "AcceptAuthorisation",
         "DeliveryConfirmation",
+        "AccessGrant",
+        "AccessRevocation",
     }
     assert {1, 2, 3, 5, 8, 100} <= {tree["count"] for tree in vectors["trees"]}
 
@@ -72,11 +62,24 @@ def test_leaf__sealed_documents_of_the_vectors__equal(vectors, leaf_for):
         assert leaf_for(vector["kind"], vector["header"]) == HexBytes(vector["leaf"])
 
 
+def test_body__sealed_documents_of_the_vectors__equal(harness, vectors):
+    for vector in vectors["documents"]:
+        digests = []
+        for (name, value), salt in zip(vector["fields"].items(), vector["salts"], strict=True):
+            digests.append(harness.fieldDigest(HexBytes(salt), canonical([name, value])))
+        names = keccak256(canonical(list(vector["fields"])))
+
+        assert digests == [HexBytes(digest) for digest in vector["digests"]]
+        assert harness.body(names, digests) == HexBytes(vector["header"]["body"])
+
+
 def test_message__struct_hashes_of_the_vectors__equal(harness, vectors):
     function_of = {
         "ClaimAuthorisation": harness.claimAuthorisation,
         "AcceptAuthorisation": harness.acceptAuthorisation,
         "DeliveryConfirmation": harness.deliveryConfirmation,
+        "AccessGrant": harness.accessGrant,
+        "AccessRevocation": harness.accessRevocation,
     }
 
     for vector in vectors["messages"]:
@@ -158,7 +161,9 @@ def test_root_of_path__index_outside_the_tree__is_refused(
         harness.rootOfPath.transact(leaf, index, count, [], sender=stranger)
 
 
-@pytest.mark.parametrize("contract_name", ["claims", "prescriptions", "invoices", "institutions"])
+@pytest.mark.parametrize(
+    "contract_name", ["claims", "prescriptions", "invoices", "institutions", "records"]
+)
 def test_domain__of_the_contracts_that_people_sign_for__is_the_python_one(
     request, chain, contract_name
 ):

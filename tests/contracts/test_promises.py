@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-CONTRACTS = ("Institutions", "Invoices", "Claims", "Prescriptions")
+from medledger.chain.abi import CONTRACTS
 
 # OpenZeppelin's ShortStrings: for EIP-712 names of more than 31 bytes, which ours are not.
 # Its Checkpoints: for a time that runs backwards, which that of blocks does not.

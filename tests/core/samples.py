@@ -18,9 +18,11 @@ from medledger.core.documents import (
     Fields,
     Invoice,
     InvoiceLine,
+    Licence,
     Party,
     Prescription,
     PrescriptionLine,
+    Record,
     RedLetter,
 )
 from medledger.core.evidence import Anchor, Evidence, evidence_of
@@ -28,6 +30,7 @@ from medledger.core.hashing import InvoiceHeader, TreeHead, keccak256, word
 from medledger.core.numbers import DocumentNumber, document_number
 from medledger.core.patient_keys import PatientKey
 from medledger.core.sealing import Sealed, field_digest, salts_of, seal
+from medledger.core.states import RecordType
 from medledger.core.tree import Tree
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -35,6 +38,8 @@ VECTORS = Path(__file__).parent.parent / "vectors"
 INVOICE_NUMBER = document_number(46060126, 17)
 RED_LETTER_NUMBER = document_number(46060126, 18)
 PRESCRIPTION_NUMBER = document_number(46990126, 5)
+LICENCE_NUMBER = document_number(33080126, 3)
+RECORD_NUMBER = document_number(21020126, 9)
 SECRET = bytes(range(32, 64))
 PATIENT = PatientKey.from_seed(bytes(range(16)))
 """The seed of BIP-32's first test vector."""
@@ -111,10 +116,51 @@ def prescription(**changes: Any) -> Prescription:
     )
 
 
+def licence(**changes: Any) -> Licence:
+    """A practitioner's licence."""
+    return replace(
+        Licence(
+            business_key="licence-2026-000003",
+            holder_key=PATIENT.public,
+            issued_at=datetime(2026, 1, 5, 9, 30, tzinfo=timezone(timedelta(hours=8))),
+            name="医师执业证书",
+            licence_type=7,
+            code="110330000000001",
+            valid_from=1735660800,
+            valid_until=1893427199,
+            issuing_authority=Party("11330800", "衢州市卫生健康委员会"),
+            holder=Party("330*************1X", "测试医师", type=1),
+            scope="内科专业",
+        ),
+        **changes,
+    )
+
+
+def record(**changes: Any) -> Record:
+    """A consultation, amended."""
+    return replace(
+        Record(
+            business_key="consultation-2026-000009",
+            patient_key=PATIENT.public,
+            authored_at=datetime(2026, 1, 5, 9, 30, tzinfo=timezone(timedelta(hours=8))),
+            record_type=RecordType.CONSULTATION,
+            hospital=Party("12210200", "大连互联网医院"),
+            practitioner=Party("D460000001", "测试医师", type=1),
+            patient=Party("469*************3X", "测试患者", type=1),
+            complaint="咳嗽三天",
+            diagnoses=("J06.9",),
+            amends=document_number(21020125, 4),
+        ),
+        **changes,
+    )
+
+
 DOCUMENTS: dict[DocumentNumber, Document] = {
     INVOICE_NUMBER: invoice(),
     RED_LETTER_NUMBER: red_letter(),
     PRESCRIPTION_NUMBER: prescription(),
+    LICENCE_NUMBER: licence(),
+    RECORD_NUMBER: record(),
 }
 
 

@@ -51,6 +51,8 @@ GOOD = (
     "good_partial.json",
     "good_red_letter.json",
     "good_prescription.json",
+    "good_licence.json",
+    "good_record.json",
 )
 
 FORGERIES: list[tuple[str, type[EvidenceError], str]] = [
@@ -74,6 +76,13 @@ FORGERIES: list[tuple[str, type[EvidenceError], str]] = [
     ("line_missing.json", HeaderMismatch, "header and the field rxDetail disagree"),
     ("validity_disagrees.json", HeaderMismatch, "header and the field valiEndTime disagree"),
     ("number_disagrees.json", HeaderMismatch, "header and the field EInvoiceNumber disagree"),
+    ("licence_number_disagrees.json", HeaderMismatch, "the field licenceNumber disagree"),
+    ("licence_type_disagrees.json", HeaderMismatch, "the field licenceType disagree"),
+    ("licence_validity_disagrees.json", HeaderMismatch, "the field validUntil disagree"),
+    ("record_number_disagrees.json", HeaderMismatch, "the field recordNumber disagree"),
+    ("record_type_disagrees.json", HeaderMismatch, "the field recordType disagree"),
+    ("amended_record_disagrees.json", HeaderMismatch, "the field amends disagree"),
+    ("amends_nothing.json", HeaderMismatch, "the field amends disagree"),
     ("prescription_number_disagrees.json", HeaderMismatch, "header and the field hiRxno disagree"),
     ("forged_header.json", AnchorMismatch, "another head"),
     ("forged_hold.json", AnchorMismatch, "another head"),
@@ -388,7 +397,7 @@ def test_from_json__any_value_in_any_place__an_evidence_error_or_another_head(
         (("fields", "TotalAmount", "salt"), None, "fields.TotalAmount.salt: "),
         (("fields", "TotalAmount"), 1, "fields.TotalAmount: "),
         (("format",), None, "format: "),
-        (("kind",), "Record", "kind: "),
+        (("kind",), "Report", "kind: "),
     ],
 )
 def test_from_json__one_value_malformed__names_the_field(

@@ -219,7 +219,7 @@ def test_one_time_address__many_documents_of_one_patient__all_differ() -> None:
 
     found = {one_time_address(PATIENT.public, kind, number) for kind, number in documents}
 
-    assert len(found) == len(documents) == 214
+    assert len(found) == len(documents) == 107 * len(BRANCHES)
 
 
 @given(numbers, numbers)
@@ -436,4 +436,4 @@ def test_sign__same_number_of_another_kind__is_another_key() -> None:
 
     signatures = {PATIENT.sign(message, kind, 31337, CONTRACT) for kind in BRANCHES}
 
-    assert len(signatures) == 2
+    assert len(signatures) == len(BRANCHES)

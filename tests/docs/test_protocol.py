@@ -22,12 +22,15 @@ from medledger.core import (
     canonical,
     evidence,
     hashing,
+    kinds,
     numbers,
     patient_keys,
+    reads,
     sealing,
 )
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import keccak256
+from medledger.core.kinds import KINDS
 from medledger.core.sealing import check_code
 from medledger.core.states import Hold, State
 from medledger.errors import EvidenceError, MedledgerError
@@ -72,7 +75,7 @@ def test_type_strings__quoted__are_all_that_the_code_hashes() -> None:
 
 def test_prefixes__table__is_the_codes() -> None:
     table = {row[2].strip("`"): row[0].strip("`") for row in rows(section(1))}
-    known = vars(hashing) | vars(sealing)
+    known = vars(hashing) | vars(sealing) | vars(reads)
 
     assert table == {
         name: "0x" + value.hex() for name, value in known.items() if name.endswith("_PREFIX")
@@ -138,7 +141,7 @@ def test_domain__name_and_version__are_the_codes() -> None:
 
 
 def test_derivation__branches__are_the_codes() -> None:
-    branches = patient_keys._BRANCHES
+    branches = {kind: entry.branch for kind, entry in KINDS.items()}
 
     assert "kind " + ", ".join(f"{place}: {kind}" for kind, place in branches.items()) in section(8)
     assert patient_keys._path("Invoice", 2**31 + 5) == [0, 1, 5]
@@ -183,7 +186,7 @@ def test_event__each__has_these_arguments_and_this_topic(row: list[str]) -> None
 
 
 def test_contracts__tables__were_read() -> None:
-    assert (len(VIEWS), len(EVENTS)) == (14, 9)
+    assert (len(VIEWS), len(EVENTS)) == (16, 10)
 
 
 def test_states__in_the_text__are_the_codes() -> None:
@@ -213,10 +216,7 @@ def test_evidence__tables__have_the_keys_of_the_code() -> None:
     described = {row[0]: set(re.findall(r"`(\w+)`", row[1])) for row in rows("| x |\n" + headers)}
 
     assert keys(top) == aliases(evidence._Wire)
-    assert described == {
-        "Invoice": aliases(evidence._WireInvoiceHeader),
-        "Prescription": aliases(evidence._WirePrescriptionHeader),
-    }
+    assert described == {kind: aliases(entry.wire) for kind, entry in KINDS.items()}
     assert evidence.FORMAT in top
     for key, model in (("head", evidence._WireHead), ("anchor", evidence._WireAnchor)):
         (row,) = [row for row in rows(top) if row[0] == f"`{key}`"]
@@ -267,8 +267,8 @@ def test_header__fields_of_the_table__are_those_that_a_header_is_compared_with()
     """Each is missed where it was never sealed, and is compared where it is opened."""
     named = {name for row in rows(section(5)) if len(row) == 4 for name in _words(row[2])}
 
-    source = Path(evidence.__file__).read_text("utf-8")
-    compared = source.partition("def _compare_header")[2].partition("\ndef ")[0]
+    source = Path(kinds.__file__).read_text("utf-8")
+    compared = "".join(re.findall(r"\ndef _\w+_expected\(.*?\n\n\n", source, re.S))
     assert named == set(re.findall(r'"(\w+)"', compared)) - {"-"}
 
 

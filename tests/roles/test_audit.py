@@ -223,7 +223,7 @@ def test_audit__with_nothing_done__holds_what_was_deployed(world: World) -> None
     audit = world.auditor.audit()
 
     assert audit.mismatches == []
-    assert len(audit.state.institutions) == len(audit.state.operators) == 9
+    assert len(audit.state.institutions) == len(audit.state.operators) == 10
     assert (audit.state.bills.issued, audit.state.orders.issued) == (0, 0)
     assert len(audit.state.bills.segments) == 2
 

@@ -109,7 +109,7 @@ def test_accredit__without_more__is_nationwide_and_without_end(world: World) -> 
         ({"operator": address_of(key_of("payer"))}, OperatorKnown),
         ({"operator": "0x" + 40 * "0"}, OperatorInvalid),
         ({"kinds": Kind(0)}, KindsInvalid),
-        ({"kinds": 32}, KindsInvalid),
+        ({"kinds": 64}, KindsInvalid),
         ({"region": 1_000_000}, RegionInvalid),
         ({"valid_until": 1}, ValidityInvalid),
         ({"valid_from": FOREVER, "valid_until": FOREVER - 1}, ValidityInvalid),

@@ -20,15 +20,25 @@ from medledger.chain.keys import address_of
 from medledger.chain.rpc import Rpc
 from medledger.core.acts import Act
 from medledger.core.authorisation import Signed
-from medledger.core.documents import Invoice, InvoiceLine, Party, Prescription, PrescriptionLine
+from medledger.core.documents import (
+    Invoice,
+    InvoiceLine,
+    Licence,
+    Party,
+    Prescription,
+    PrescriptionLine,
+    Record,
+)
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import keccak256
 from medledger.core.patient_keys import PatientKey
-from medledger.core.states import Kind
+from medledger.core.states import Kind, Purpose, RecordType
 from medledger.roles import (
     Auditor,
+    Authority,
     Courier,
     Hospital,
+    Issuer,
     IssueReceipt,
     Patient,
     Payer,
@@ -42,6 +52,7 @@ FAR_FUTURE = 2**40
 """A deadline that no test reaches."""
 LOCK_PERIOD, LEASE_PERIOD = 30 * DAY, 1 * DAY
 BILL_CODE, ORDER_CODE, OTHER_BILL_CODE = 46060126, 46990126, 46060226
+LICENCE_CODE, RECORD_CODE = 33080126, 21020126
 SERIALS = 100_000
 CHINA = timezone(timedelta(hours=8))
 
@@ -59,8 +70,10 @@ KINDS = {
     "other_courier": Kind.COURIER,
     "payer": Kind.PAYER,
     "other_payer": Kind.PAYER,
+    "authority": Kind.AUTHORITY,
 }
-NAMES = {"hospital": HOSPITAL_NAME}
+AUTHORITY_NAME = "衢州市卫生健康委员会"
+NAMES = {"hospital": HOSPITAL_NAME, "authority": AUTHORITY_NAME}
 """An institution without an entry is called as its role."""
 
 PATIENT = PatientKey.from_seed(keccak256(b"the patient's phone"))
@@ -81,7 +94,9 @@ class Deployment:
     bills: int
     orders: int
     other_bills: int
-    """Segments: of the hospital, for each kind, and of the other hospital."""
+    licences: int
+    records: int
+    """Segments: of the hospital, for each kind, of the other hospital, and of the authority."""
 
 
 def deployment_on(rpc: Rpc) -> Deployment:
@@ -108,6 +123,8 @@ def deployment_on(rpc: Rpc) -> Deployment:
         bills=supervisor.allot(ids["hospital"], BILL_CODE, 1, SERIALS),
         orders=supervisor.allot(ids["hospital"], ORDER_CODE, 1, SERIALS, "Prescription"),
         other_bills=supervisor.allot(ids["other_hospital"], OTHER_BILL_CODE, 1, SERIALS),
+        licences=supervisor.allot(ids["authority"], LICENCE_CODE, 1, SERIALS, "Licence"),
+        records=supervisor.allot(ids["hospital"], RECORD_CODE, 1, SERIALS, "Record"),
     )
 
 
@@ -120,7 +137,7 @@ class World:
         self.rpc = deployment.ledgers.rpc
         self.ids = deployment.ids
         self.folder = folder
-        self._hospitals: list[Hospital] = []
+        self._hospitals: list[Issuer] = []
 
     # People
 
@@ -166,6 +183,13 @@ class World:
     def consent(self, key: bytes, role: str = "hospital") -> Act:
         """A new key's consent to act for the institution of a role."""
         return Supervisor(self.ledgers, key).consent(self.ids[role], deadline=FAR_FUTURE)
+
+    @cached_property
+    def authority(self) -> Authority:
+        store = f"sqlite:///{self.folder / 'authority'}.db"
+        authority = Authority(self.ledgers, key_of("authority"), store)
+        self._hospitals.append(authority)
+        return authority
 
     @cached_property
     def pharmacy(self) -> Pharmacy:
@@ -231,6 +255,25 @@ class World:
     def order(self, key: str = "order-1", **changes: Any) -> Prescription:
         """A prescription that is valid for three days from now."""
         return order(key, **{"valid_until": self.now() + 3 * DAY, **changes})
+
+    def licensed(self, key: str = "licence-1", **changes: Any) -> IssueReceipt:
+        """A licence that is opened."""
+        receipt = self.authority.issue(licence(key, **changes))
+        self.authority.open(receipt.evidence())
+        return receipt
+
+    def recorded(self, key: str = "consultation-1", **changes: Any) -> IssueReceipt:
+        """A record that is opened."""
+        receipt = self.hospital.record(record(key, **changes))
+        self.hospital.open_record(receipt.number)
+        return receipt
+
+    def admit_reader(
+        self, number: int, reader: str = "other_hospital", purpose: Purpose = Purpose.TREAT
+    ) -> None:
+        """The patient lets an institution read a record."""
+        until = self.deadline
+        self.hospital.grant(self.patient.grant(number, self.ids[reader], purpose, until=until))
 
     def allow(self, number: int, amount: int, payer: str = "payer", **changes: Any) -> Signed:
         """The patient lets a payer lock an amount."""
@@ -301,6 +344,44 @@ def order(key: str, valid_until: int, **changes: Any) -> Prescription:
             prescriber=Party(PRESCRIBER_CODE, PRESCRIBER_NAME, type=1),
             patient=Party(PATIENT_ID, PATIENT_NAME, type=1),
             lines=tuple(PrescriptionLine(*drug) for drug in DRUGS),
+        ),
+        **changes,
+    )
+
+
+def licence(key: str = "licence-1", **changes: Any) -> Licence:
+    """A practitioner's licence, valid for long."""
+    return replace(
+        Licence(
+            business_key=key,
+            holder_key=PATIENT.public,
+            issued_at=datetime(2026, 1, 5, 9, 30, tzinfo=CHINA),
+            name="医师执业证书",
+            licence_type=7,
+            code=PRESCRIBER_CODE,
+            valid_from=1,
+            valid_until=2**40 - 1,
+            issuing_authority=Party("11330800", AUTHORITY_NAME),
+            holder=Party(PATIENT_ID, PRESCRIBER_NAME, type=1),
+            scope="内科专业",
+        ),
+        **changes,
+    )
+
+
+def record(key: str = "consultation-1", **changes: Any) -> Record:
+    """A consultation."""
+    return replace(
+        Record(
+            business_key=key,
+            patient_key=PATIENT.public,
+            authored_at=datetime(2026, 1, 5, 9, 30, tzinfo=CHINA),
+            record_type=RecordType.CONSULTATION,
+            hospital=Party("12469023", HOSPITAL_NAME),
+            practitioner=Party(PRESCRIBER_CODE, PRESCRIBER_NAME, type=1),
+            patient=Party(PATIENT_ID, PATIENT_NAME, type=1),
+            complaint="咳嗽三天",
+            diagnoses=("J06.9",),
         ),
         **changes,
     )

@@ -84,7 +84,17 @@ def content(url: str) -> dict[str, list[Any]]:
         }
 
 
-TABLES = ("signers", "transactions", "attempts", "segments", "batches", "documents", "outbox")
+TABLES = (
+    "signers",
+    "transactions",
+    "attempts",
+    "segments",
+    "batches",
+    "documents",
+    "outbox",
+    "reads",
+    "read_days",
+)
 
 
 @contextmanager

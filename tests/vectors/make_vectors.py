@@ -34,18 +34,28 @@ PATIENT_KEY = (
     "xpub661MyMwAqRbcFtXgS5sYJABqqG9YLmC4Q1Rdap9gSE8NqtwybGhePY2gZ29ESFjqJoCu1Rupje8YtGqsefD265TMg"
     "7usUDFdp6W1EGMcet8"
 )
-BRANCHES = {"Invoice": 0, "Prescription": 1}
+BRANCHES = {"Invoice": 0, "Prescription": 1, "Licence": 2, "Record": 3}
 
 CHAIN_ID = 31337
 INVOICES = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 PRESCRIPTIONS = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
 INSTITUTIONS = "0xCf7Ed3AccA5a467e9e704C703E8D87F634fB0Fc9"
 CLAIMS = "0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0"
+LICENCES = "0xDc64a140Aa3E981100a9becA4E685f962f0cF6C9"
+RECORDS = "0x5FC8d32690cc91D4c39d9d3abcBD16989F875707"
+LEDGERS = {
+    "Invoice": INVOICES,
+    "Prescription": PRESCRIPTIONS,
+    "Licence": LICENCES,
+    "Record": RECORDS,
+}
 TRANSACTION = keccak(text="transaction")
 
 INVOICE_NUMBER = 460601260000000017
 RED_LETTER_NUMBER = 460601260000000018
 PRESCRIPTION_NUMBER = 469901260000000005
+LICENCE_NUMBER = 330801260000000003
+RECORD_NUMBER = 210201260000000009
 
 HEADER_TYPES = {
     "Invoice": {
@@ -70,6 +80,28 @@ HEADER_TYPES = {
     },
 }
 
+HEADER_TYPES |= {
+    "Licence": {
+        "LicenceHeader": [
+            {"name": "number", "type": "uint64"},
+            {"name": "holder", "type": "address"},
+            {"name": "licenceType", "type": "uint16"},
+            {"name": "validFrom", "type": "uint40"},
+            {"name": "validUntil", "type": "uint40"},
+            {"name": "body", "type": "bytes32"},
+        ]
+    },
+    "Record": {
+        "RecordHeader": [
+            {"name": "number", "type": "uint64"},
+            {"name": "patient", "type": "address"},
+            {"name": "amends", "type": "uint64"},
+            {"name": "recordType", "type": "uint8"},
+            {"name": "body", "type": "bytes32"},
+        ]
+    },
+}
+
 MESSAGE_TYPES = {
     "ClaimAuthorisation": [
         {"name": "number", "type": "uint64"},
@@ -88,6 +120,19 @@ MESSAGE_TYPES = {
         {"name": "number", "type": "uint64"},
         {"name": "sequence", "type": "uint16"},
         {"name": "deadline", "type": "uint64"},
+    ],
+    "AccessGrant": [
+        {"name": "number", "type": "uint64"},
+        {"name": "institution", "type": "uint32"},
+        {"name": "purpose", "type": "uint8"},
+        {"name": "sequence", "type": "uint32"},
+        {"name": "until", "type": "uint64"},
+    ],
+    "AccessRevocation": [
+        {"name": "number", "type": "uint64"},
+        {"name": "institution", "type": "uint32"},
+        {"name": "purpose", "type": "uint8"},
+        {"name": "sequence", "type": "uint32"},
     ],
 }
 
@@ -108,7 +153,10 @@ ACT_TYPES = {
 WIDE = {
     "number",
     "claimable",
+    "validFrom",
     "validUntil",
+    "amends",
+    "until",
     "amount",
     "deadline",
     "first",
@@ -179,6 +227,36 @@ PRESCRIPTION_FIELDS: dict[str, Any] = {
 }
 
 
+LICENCE_FIELDS: dict[str, Any] = {
+    "licenceNumber": "330801260000000003",
+    "licenceName": "医师执业证书",
+    "licenceType": 7,
+    "licenceCode": "110330000000001",
+    "validFrom": 1735660800,
+    "validUntil": 1893427199,
+    "issuedOn": "2026-01-05T09:30:00+08:00",
+    "issuingAuthority": {"code": "11330800", "name": "衢州市卫生健康委员会", "type": 2},
+    "holderName": "测试医师",
+    "holderCode": "330*************1X",
+    "holderType": 1,
+    "businessKey": "licence-2026-000003",
+    "scope": "内科专业",
+}
+
+RECORD_FIELDS: dict[str, Any] = {
+    "recordNumber": "210201260000000009",
+    "authoredOn": "2026-01-05T09:30:00+08:00",
+    "recordType": 1,
+    "hospital": {"code": "12210200", "name": "大连互联网医院", "type": 2},
+    "practitioner": {"code": "D460000001", "name": "测试医师", "type": 1},
+    "patient": {"code": "469*************3X", "name": "测试患者", "type": 1},
+    "businessKey": "consultation-2026-000009",
+    "complaint": "咳嗽三天",
+    "diagnoses": ["J06.9"],
+    "amends": "210201250000000004",
+}
+
+
 def word(value: int) -> bytes:
     return value.to_bytes(32, "big")
 
@@ -241,8 +319,24 @@ def header_vectors() -> list[dict[str, Any]]:
         "largest line first": (1, patient, 1, [2**24 - 1, 1], False, body),
         "largest line last": (1, patient, 1, [1, 2**24 - 1], False, body),
     }
+    licences = {
+        "ordinary": (LICENCE_NUMBER, patient, 7, 1735660800, 1893427199, body),
+        "smallest": (0, "0x" + "00" * 20, 0, 0, 0, bytes(32)),
+        "largest": (2**64 - 1, last, 2**16 - 1, 2**40 - 1, 2**40 - 1, ones),
+    }
+    records = {
+        "ordinary": (RECORD_NUMBER, patient, 0, 1, body),
+        "an amendment": (RECORD_NUMBER, patient, RECORD_NUMBER - 1, 2, body),
+        "smallest": (0, "0x" + "00" * 20, 0, 0, bytes(32)),
+        "largest": (2**64 - 1, last, 2**64 - 1, 2**8 - 1, ones),
+    }
     found = []
-    for kind, headers in (("Invoice", invoices), ("Prescription", prescriptions)):
+    for kind, headers in (
+        ("Invoice", invoices),
+        ("Prescription", prescriptions),
+        ("Licence", licences),
+        ("Record", records),
+    ):
         names = [member["name"] for member in next(iter(HEADER_TYPES[kind].values()))]
         for title, values in headers.items():
             header = dict(zip(names, values, strict=True))
@@ -310,6 +404,22 @@ def message_vectors() -> list[dict[str, Any]]:
             "DeliveryConfirmation",
             (10**18 - 1, 2**16 - 1, 2**64 - 1),
             "Prescription",
+            2**64 - 1,
+            "0x" + "fF" * 20,
+        ),
+        ("AccessGrant", (RECORD_NUMBER, 5, 1, 0, 1767922200), "Record", CHAIN_ID, RECORDS),
+        (
+            "AccessGrant",
+            (10**18 - 1, 2**32 - 1, 2**8 - 1, 2**32 - 1, 2**64 - 1),
+            "Record",
+            2**64 - 1,
+            "0x" + "fF" * 20,
+        ),
+        ("AccessRevocation", (RECORD_NUMBER, 5, 1, 1), "Record", CHAIN_ID, RECORDS),
+        (
+            "AccessRevocation",
+            (10**18 - 1, 2**32 - 1, 2**8 - 1, 2**32 - 1),
+            "Record",
             2**64 - 1,
             "0x" + "fF" * 20,
         ),
@@ -465,20 +575,27 @@ def body_hash(names: list[str], digests: list[bytes]) -> bytes:
     return keccak(b"\x04" + keccak(rfc8785.dumps(names)) + b"".join(digests))
 
 
+CHECK_NAMES = {
+    "Invoice": "RandomNumber",
+    "Prescription": "rxTraceCode",
+    "Licence": "checkCode",
+    "Record": "checkCode",
+}
+
+
 def sealed_document(
     kind: str, number: int, fields: dict[str, Any], header: dict[str, Any]
 ) -> dict[str, Any]:
     """All that sealing computes. `header` holds what comes between patient and body."""
     secret = keccak(text=f"secret of {number}")
     check_code = base64.b32encode(keccak(secret + b"check code"))[:6].decode()
-    check_name = "RandomNumber" if kind == "Invoice" else "rxTraceCode"
-    fields = fields | {check_name: check_code}
+    fields = fields | {CHECK_NAMES[kind]: check_code}
     names = sorted(fields)
     salts = salts_of(secret, names)
     digests = [field_digest(salts[name], name, fields[name]) for name in names]
     whole = {
         "number": number,
-        "patient": patient_of(kind, number),
+        "holder" if kind == "Licence" else "patient": patient_of(kind, number),
         **header,
         "body": body_hash(names, digests),
     }
@@ -514,6 +631,16 @@ def sealed_prescription() -> dict[str, Any]:
     return sealed_document("Prescription", PRESCRIPTION_NUMBER, PRESCRIPTION_FIELDS, header)
 
 
+def sealed_licence() -> dict[str, Any]:
+    header = {name: LICENCE_FIELDS[name] for name in ("licenceType", "validFrom", "validUntil")}
+    return sealed_document("Licence", LICENCE_NUMBER, LICENCE_FIELDS, header)
+
+
+def sealed_record() -> dict[str, Any]:
+    header = {"amends": int(RECORD_FIELDS["amends"]), "recordType": RECORD_FIELDS["recordType"]}
+    return sealed_document("Record", RECORD_NUMBER, RECORD_FIELDS, header)
+
+
 def document_vectors() -> list[dict[str, Any]]:
     return [
         {
@@ -529,7 +656,13 @@ def document_vectors() -> list[dict[str, Any]]:
             "structHash": hexed(struct_hash(document["kind"], document["header"])),
             "leaf": hexed(leaf(document["kind"], document["header"])),
         }
-        for document in (sealed_invoice(), sealed_red_letter(), sealed_prescription())
+        for document in (
+            sealed_invoice(),
+            sealed_red_letter(),
+            sealed_prescription(),
+            sealed_licence(),
+            sealed_record(),
+        )
     ]
 
 
@@ -555,7 +688,11 @@ def issued(
         "kind": kind,
         "number": printed(header["number"]),
         "header": {
-            name: value.lower() if name == "patient" else hexed(value) if name == "body" else value
+            name: value.lower()
+            if name in ("patient", "holder")
+            else hexed(value)
+            if name == "body"
+            else value
             for name, value in inner.items()
         },
         "names": list(document["names"]),
@@ -569,7 +706,7 @@ def issued(
         "path": [hexed(node) for node in tree_path(index, leaves)],
         "anchor": {
             "chainId": CHAIN_ID,
-            "ledger": (INVOICES if kind == "Invoice" else PRESCRIPTIONS).lower(),
+            "ledger": LEDGERS[kind].lower(),
             "transaction": hexed(TRANSACTION),
         },
     }
@@ -595,6 +732,8 @@ def good_evidence() -> dict[str, tuple[dict[str, Any], bytes]]:
         "good_partial.json": issued(sealed_invoice(), INDEX, COUNT, PARTIAL),
         "good_red_letter.json": issued(sealed_red_letter(), 3, 4),
         "good_prescription.json": issued(sealed_prescription(), 4, 5),
+        "good_licence.json": issued(sealed_licence(), 0, 3, ["holderName", "validUntil"]),
+        "good_record.json": issued(sealed_record(), 1, 2),
     }
 
 
@@ -636,6 +775,14 @@ def forged_evidence() -> dict[str, str]:
     found["validity_disagrees.json"] = text_of(dishonest(prescription, validUntil=2**40 - 1))
     found["number_disagrees.json"] = text_of(another_number(sealed_invoice()))
     found["prescription_number_disagrees.json"] = text_of(another_number(prescription))
+    licence, record = sealed_licence(), sealed_record()
+    found["licence_type_disagrees.json"] = text_of(dishonest(licence, licenceType=8))
+    found["licence_validity_disagrees.json"] = text_of(dishonest(licence, validUntil=2**40 - 1))
+    found["licence_number_disagrees.json"] = text_of(another_number(licence))
+    found["record_type_disagrees.json"] = text_of(dishonest(record, recordType=2))
+    found["amended_record_disagrees.json"] = text_of(dishonest(record, amends=RECORD_NUMBER - 1))
+    found["amends_nothing.json"] = text_of(dishonest(record, amends=0))
+    found["record_number_disagrees.json"] = text_of(another_number(record))
     forge("forged_header", lambda e: e["header"].update(claimable=12600), partial)
     forge("forged_hold", lambda e: e["header"].update(onHold=True))
     forge("forged_patient", lambda e: e["header"].update(patient="0x" + "11" * 20))

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from medledger.chain.contract import Call, Contract
-from medledger.core.hashing import InvoiceHeader, PrescriptionHeader, TreeHead
+from medledger.core.hashing import (
+    InvoiceHeader,
+    LicenceHeader,
+    PrescriptionHeader,
+    RecordHeader,
+    TreeHead,
+)
 from medledger.core.states import Hold, Standing, State, Status
 
 
@@ -29,6 +35,18 @@ class ClaimEntry:
     @classmethod
     def from_abi(cls, values: Sequence[Any]) -> ClaimEntry:
         return cls(values[0], values[1], values[2], Status(values[3]))
+
+
+@dataclass(frozen=True, slots=True)
+class GrantEntry:
+    """Struct `Grant`."""
+
+    until: int
+    sequence: int
+
+    @classmethod
+    def from_abi(cls, values: Sequence[Any]) -> GrantEntry:
+        return cls(values[0], values[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +67,18 @@ class InstitutionEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class InterruptionEntry:
+    """Struct `Interruption`."""
+
+    since: int
+    until: int
+
+    @classmethod
+    def from_abi(cls, values: Sequence[Any]) -> InterruptionEntry:
+        return cls(values[0], values[1])
+
+
+@dataclass(frozen=True, slots=True)
 class InvoiceEntry:
     """Struct `Invoice`."""
 
@@ -61,6 +91,22 @@ class InvoiceEntry:
     @classmethod
     def from_abi(cls, values: Sequence[Any]) -> InvoiceEntry:
         return cls(values[0], values[1], values[2], values[3], Standing(values[4]))
+
+
+@dataclass(frozen=True, slots=True)
+class LicenceEntry:
+    """Struct `Licence`."""
+
+    licence_type: int
+    valid_from: int
+    valid_until: int
+    suspended_from: int
+    revoked_from: int
+    interruptions: int
+
+    @classmethod
+    def from_abi(cls, values: Sequence[Any]) -> LicenceEntry:
+        return cls(values[0], values[1], values[2], values[3], values[4], values[5])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +150,31 @@ class PrescriptionEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadsEntry:
+    """Struct `Reads`."""
+
+    root: bytes
+    count: int
+
+    @classmethod
+    def from_abi(cls, values: Sequence[Any]) -> ReadsEntry:
+        return cls(values[0], values[1])
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEntry:
+    """Struct `Record`."""
+
+    patient: str
+    institution: int
+    record_type: int
+
+    @classmethod
+    def from_abi(cls, values: Sequence[Any]) -> RecordEntry:
+        return cls(values[0], values[1], values[2])
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentEntry:
     """Struct `Segment`."""
 
@@ -117,6 +188,29 @@ class SegmentEntry:
     @classmethod
     def from_abi(cls, values: Sequence[Any]) -> SegmentEntry:
         return cls(values[0], values[1], values[2], values[3], values[4], values[5])
+
+
+@dataclass(frozen=True, slots=True)
+class AccessGranted:
+    """Event `AccessGranted`."""
+
+    number: int
+    institution: int
+    purpose: int
+    sequence: int
+    until: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRevoked:
+    """Event `AccessRevoked`."""
+
+    number: int
+    institution: int
+    purpose: int
+    sequence: int
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +378,44 @@ class InvoiceReversed:
 
 
 @dataclass(frozen=True, slots=True)
+class LicenceOpened:
+    """Event `LicenceOpened`."""
+
+    number: int
+    licence_type: int
+    valid_from: int
+    valid_until: int
+
+
+@dataclass(frozen=True, slots=True)
+class LicenceRenewed:
+    """Event `LicenceRenewed`."""
+
+    number: int
+    valid_until: int
+    reason: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class LicenceRevoked:
+    """Event `LicenceRevoked`."""
+
+    number: int
+    reason: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class LicenceSuspended:
+    """Event `LicenceSuspended`."""
+
+    number: int
+    reason: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorAdded:
     """Event `OperatorAdded`."""
 
@@ -388,6 +520,37 @@ class PrescriptionReturned:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadsAnchored:
+    """Event `ReadsAnchored`."""
+
+    institution: int
+    day: int
+    count: int
+    root: bytes
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAmended:
+    """Event `RecordAmended`."""
+
+    number: int
+    amendment: int
+    original: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOpened:
+    """Event `RecordOpened`."""
+
+    number: int
+    institution: int
+    patient: str
+    amends: int
+    record_type: int
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentAllotted:
     """Event `SegmentAllotted`."""
 
@@ -419,6 +582,15 @@ class SegmentWithdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class SuspensionLifted:
+    """Event `SuspensionLifted`."""
+
+    number: int
+    reason: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unpaused:
     """Event `Unpaused`."""
 
@@ -426,7 +598,9 @@ class Unpaused:
 
 
 LedgerEvent = (
-    BatchEndorsed
+    AccessGranted
+    | AccessRevoked
+    | BatchEndorsed
     | BatchIssued
     | ClaimLocked
     | ClaimReleased
@@ -442,6 +616,10 @@ LedgerEvent = (
     | InvoiceOpened
     | InvoicePartlyReversed
     | InvoiceReversed
+    | LicenceOpened
+    | LicenceRenewed
+    | LicenceRevoked
+    | LicenceSuspended
     | OperatorAdded
     | OperatorRemoved
     | PaperVoided
@@ -453,13 +631,28 @@ LedgerEvent = (
     | PrescriptionHandedOver
     | PrescriptionOpened
     | PrescriptionReturned
+    | ReadsAnchored
+    | RecordAmended
+    | RecordOpened
     | SegmentAllotted
     | SegmentUsedUp
     | SegmentWithdrawn
+    | SuspensionLifted
     | Unpaused
 )
 
 EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
+    "AccessGranted": lambda found: AccessGranted(
+        found["number"],
+        found["institution"],
+        found["purpose"],
+        found["sequence"],
+        found["until"],
+        found["by"],
+    ),
+    "AccessRevoked": lambda found: AccessRevoked(
+        found["number"], found["institution"], found["purpose"], found["sequence"], found["by"]
+    ),
     "BatchEndorsed": lambda found: BatchEndorsed(
         found["first"], found["segment"], found["supervisor"], found["signer"]
     ),
@@ -532,6 +725,16 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
     "InvoiceReversed": lambda found: InvoiceReversed(
         found["number"], found["redLetter"], found["amount"], found["reason"], found["by"]
     ),
+    "LicenceOpened": lambda found: LicenceOpened(
+        found["number"], found["licenceType"], found["validFrom"], found["validUntil"]
+    ),
+    "LicenceRenewed": lambda found: LicenceRenewed(
+        found["number"], found["validUntil"], found["reason"], found["by"]
+    ),
+    "LicenceRevoked": lambda found: LicenceRevoked(found["number"], found["reason"], found["by"]),
+    "LicenceSuspended": lambda found: LicenceSuspended(
+        found["number"], found["reason"], found["by"]
+    ),
     "OperatorAdded": lambda found: OperatorAdded(
         found["operator"], found["institution"], found["by"]
     ),
@@ -565,6 +768,19 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
     "PrescriptionReturned": lambda found: PrescriptionReturned(
         found["number"], found["pharmacy"], found["reason"], found["by"]
     ),
+    "ReadsAnchored": lambda found: ReadsAnchored(
+        found["institution"], found["day"], found["count"], found["root"], found["by"]
+    ),
+    "RecordAmended": lambda found: RecordAmended(
+        found["number"], found["amendment"], found["original"]
+    ),
+    "RecordOpened": lambda found: RecordOpened(
+        found["number"],
+        found["institution"],
+        found["patient"],
+        found["amends"],
+        found["recordType"],
+    ),
     "SegmentAllotted": lambda found: SegmentAllotted(
         found["segment"],
         found["institution"],
@@ -577,13 +793,16 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
     "SegmentWithdrawn": lambda found: SegmentWithdrawn(
         found["segment"], found["first"], found["last"], found["reason"], found["by"]
     ),
+    "SuspensionLifted": lambda found: SuspensionLifted(
+        found["number"], found["reason"], found["by"]
+    ),
     "Unpaused": lambda found: Unpaused(found["account"]),
 }
 """Event name to its constructor from decoded arguments."""
 
 
 class DocumentLedger(Contract):
-    """What Invoices and Prescriptions share."""
+    """What all document ledgers share."""
 
     def allot(self, institution: int, code: int, first: int, last: int, endorsed: bool) -> Call:
         return self._call("allot", institution, code, first, last, endorsed)
@@ -896,3 +1115,123 @@ class Prescriptions(DocumentLedger):
 
     def return_to_pool(self, number: int, reason: int) -> Call:
         return self._call("returnToPool", number, reason)
+
+
+class Licences(DocumentLedger):
+    """`contracts/Licences.sol`."""
+
+    NAME = "Licences"
+
+    def interruptions_of(self, number: int) -> list[InterruptionEntry]:
+        found = self._read("interruptionsOf", number)
+        return [InterruptionEntry.from_abi(item) for item in found[0]]
+
+    def is_valid_at(self, number: int, time: int) -> bool:
+        found: bool = self._read("isValidAt", number, time)[0]
+        return found
+
+    def licence_of(self, number: int) -> LicenceEntry:
+        found = self._read("licenceOf", number)
+        return LicenceEntry.from_abi(found[0])
+
+    def licences_of(self, numbers: Sequence[int]) -> list[LicenceEntry]:
+        found = self._read("licencesOf", numbers)
+        return [LicenceEntry.from_abi(item) for item in found[0]]
+
+    def lift(self, segment: int, number: int, reason: int) -> Call:
+        return self._call("lift", segment, number, reason)
+
+    def matches(
+        self,
+        header: LicenceHeader,
+        head: TreeHead,
+        path: Sequence[bytes],
+        names_hash: bytes,
+        digests: Sequence[bytes],
+        index: int,
+        salt: bytes,
+        pair: bytes,
+    ) -> bool:
+        found: bool = self._read(
+            "matches", header, head, path, names_hash, digests, index, salt, pair
+        )[0]
+        return found
+
+    def open(self, header: LicenceHeader, head: TreeHead, path: Sequence[bytes]) -> Call:
+        return self._call("open", header, head, path)
+
+    def renew(self, segment: int, number: int, valid_until: int, reason: int) -> Call:
+        return self._call("renew", segment, number, valid_until, reason)
+
+    def revoke(self, segment: int, number: int, reason: int) -> Call:
+        return self._call("revoke", segment, number, reason)
+
+    def suspend(self, segment: int, number: int, reason: int) -> Call:
+        return self._call("suspend", segment, number, reason)
+
+
+class Records(DocumentLedger):
+    """`contracts/Records.sol`."""
+
+    NAME = "Records"
+
+    def amendments_of(self, number: int) -> Sequence[int]:
+        found: Sequence[int] = self._read("amendmentsOf", number)[0]
+        return found
+
+    def anchor_reads(self, day: int, count: int, root: bytes) -> Call:
+        return self._call("anchorReads", day, count, root)
+
+    def grant(
+        self, number: int, institution: int, purpose: int, until: int, authorisation: bytes
+    ) -> Call:
+        return self._call("grant", number, institution, purpose, until, authorisation)
+
+    def grant_of(self, number: int, institution: int, purpose: int) -> GrantEntry:
+        found = self._read("grantOf", number, institution, purpose)
+        return GrantEntry.from_abi(found[0])
+
+    def is_granted(self, number: int, institution: int, purpose: int) -> bool:
+        found: bool = self._read("isGranted", number, institution, purpose)[0]
+        return found
+
+    def last_anchored_day_of(self, institution: int) -> int:
+        found: int = self._read("lastAnchoredDayOf", institution)[0]
+        return found
+
+    def latest_of(self, number: int) -> int:
+        found: int = self._read("latestOf", number)[0]
+        return found
+
+    def open(self, header: RecordHeader, head: TreeHead, path: Sequence[bytes]) -> Call:
+        return self._call("open", header, head, path)
+
+    def original_of(self, number: int) -> int:
+        found: int = self._read("originalOf", number)[0]
+        return found
+
+    def reads_of(self, institution: int, day: int) -> ReadsEntry:
+        found = self._read("readsOf", institution, day)
+        return ReadsEntry.from_abi(found[0])
+
+    def record_of(self, number: int) -> RecordEntry:
+        found = self._read("recordOf", number)
+        return RecordEntry.from_abi(found[0])
+
+    def records_of(self, numbers: Sequence[int]) -> list[RecordEntry]:
+        found = self._read("recordsOf", numbers)
+        return [RecordEntry.from_abi(item) for item in found[0]]
+
+    def revoke(self, number: int, institution: int, purpose: int, authorisation: bytes) -> Call:
+        return self._call("revoke", number, institution, purpose, authorisation)
+
+
+CLASSES: dict[str, type[Contract]] = {
+    "Institutions": Institutions,
+    "Invoices": Invoices,
+    "Claims": Claims,
+    "Prescriptions": Prescriptions,
+    "Licences": Licences,
+    "Records": Records,
+}
+"""Contract name to its class."""

@@ -13,26 +13,43 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import rlp  # type: ignore[import-untyped]
 from eth_utils.address import to_canonical_address
 
 from medledger.chain import abi
-from medledger.chain.bindings import Claims, Institutions, Invoices, Prescriptions
-from medledger.chain.contract import Call
+from medledger.chain.bindings import (
+    CLASSES,
+    Claims,
+    DocumentLedger,
+    Institutions,
+    Invoices,
+    Licences,
+    Prescriptions,
+    Records,
+)
+from medledger.chain.contract import Call, Contract
 from medledger.chain.rpc import Block, Rpc
 from medledger.chain.sender import Policy, Receipt, Sender
 from medledger.core.hashing import checksum_address, keccak256, name_hash
+from medledger.core.kinds import KINDS
+from medledger.core.numbers import DocumentKind
 from medledger.errors import (
     AnchorMismatch,
     ContractMissing,
     ManifestInvalid,
     ManifestMissing,
+    NotDeployed,
     WrongChain,
 )
 
+C = TypeVar("C", bound=Contract)
+
 FORMAT = "medledger-deployment-1"
+ADDED = ("Licences", "Records")
+"""Contracts that manifests of 0.1 do not have."""
+
 ZERO_ADDRESS = "0x" + 40 * "0"
 DAY = 24 * 3600
 LOCK_PERIOD_SECONDS = 30 * DAY
@@ -131,6 +148,7 @@ class Manifest:
                         _hexadecimal(found["contracts"][name]["codeHash"], 32),
                     )
                     for name in abi.CONTRACTS
+                    if name not in ADDED or name in found["contracts"]
                 },
                 confirmations=_depth(found.get("confirmations", 1)),
             )
@@ -164,29 +182,68 @@ def _address(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ledgers:
-    """The contracts of one deployment on one node."""
+    """The contracts of one deployment on one node, by name; those that it has."""
 
     rpc: Rpc
     manifest: Manifest
-    institutions: Institutions
-    invoices: Invoices
-    claims: Claims
-    prescriptions: Prescriptions
+    contracts: Mapping[str, Contract]
+
+    @property
+    def institutions(self) -> Institutions:
+        return self._contract(Institutions)
+
+    @property
+    def invoices(self) -> Invoices:
+        return self._contract(Invoices)
+
+    @property
+    def claims(self) -> Claims:
+        return self._contract(Claims)
+
+    @property
+    def prescriptions(self) -> Prescriptions:
+        return self._contract(Prescriptions)
+
+    @property
+    def licences(self) -> Licences:
+        """Raises `NotDeployed` on a deployment of before there were licences."""
+        return self._contract(Licences)
+
+    @property
+    def records(self) -> Records:
+        """Raises `NotDeployed` on a deployment of before there were records."""
+        return self._contract(Records)
 
     @property
     def chain_id(self) -> int:
         return self.manifest.chain_id
 
+    @property
+    def documents(self) -> Mapping[DocumentKind, DocumentLedger]:
+        """The document ledgers that there are, by kind."""
+        return {
+            kind: self.document_ledger(entry.ledger)
+            for kind, entry in KINDS.items()
+            if entry.ledger in self.contracts
+        }
+
+    def document_ledger(self, name: str) -> DocumentLedger:
+        """The document ledger of a contract's name; raises `NotDeployed`."""
+        found = self._contract(CLASSES[name])
+        assert isinstance(found, DocumentLedger)
+        return found
+
     def at(self, block: Block) -> Ledgers:
         """The same contracts as of a block."""
-        return Ledgers(
-            self.rpc,
-            self.manifest,
-            self.institutions.at(block),
-            self.invoices.at(block),
-            self.claims.at(block),
-            self.prescriptions.at(block),
-        )
+        contracts = {name: contract.at(block) for name, contract in self.contracts.items()}
+        return Ledgers(self.rpc, self.manifest, contracts)
+
+    def _contract(self, kind: type[C]) -> C:
+        found = self.contracts.get(kind.NAME)
+        if found is None:
+            raise NotDeployed(contract=kind.NAME)
+        assert isinstance(found, kind)
+        return found
 
 
 def connect(rpc: Rpc, manifest: Manifest) -> Ledgers:
@@ -219,15 +276,10 @@ def _require_deployed(rpc: Rpc, manifest: Manifest) -> None:
 
 
 def _ledgers(rpc: Rpc, manifest: Manifest) -> Ledgers:
-    address = {name: contract.address for name, contract in manifest.contracts.items()}
-    return Ledgers(
-        rpc,
-        manifest,
-        Institutions(rpc, address["Institutions"]),
-        Invoices(rpc, address["Invoices"]),
-        Claims(rpc, address["Claims"]),
-        Prescriptions(rpc, address["Prescriptions"]),
-    )
+    contracts = {
+        name: CLASSES[name](rpc, contract.address) for name, contract in manifest.contracts.items()
+    }
+    return Ledgers(rpc, manifest, contracts)
 
 
 def deploy(
@@ -267,6 +319,8 @@ def deploy(
     invoices = create("Invoices", institutions, claims)
     create("Claims", institutions, invoices, lock_period)
     create("Prescriptions", institutions, lease_period)
+    create("Licences", institutions)
+    create("Records", institutions)
     manifest = Manifest(
         chain_id=rpc.chain_id(),
         genesis_hash=rpc.genesis_hash(),
@@ -280,7 +334,7 @@ def deploy(
 
 
 def unpinned(rpc: Rpc, name: str, ledger: str, transaction: bytes, first: int) -> Ledgers:
-    """The contracts around a ledger (`Invoices` or `Prescriptions`) that nobody has vouched for.
+    """The contracts around a document ledger that nobody has vouched for.
 
     Its code must be medledger's own, immutables aside; whose institutions it knows, the caller must
     judge. `transaction` must have issued the batch that begins with `first`: events are looked for
@@ -302,9 +356,9 @@ def unpinned(rpc: Rpc, name: str, ledger: str, transaction: bytes, first: int) -
     found[name] = ledger
     if name == "Invoices":
         found["Claims"] = Invoices(rpc, ledger).claims()
-    found["Institutions"] = (Invoices if name == "Invoices" else Prescriptions)(
-        rpc, ledger
-    ).institutions()
+    own = CLASSES[name](rpc, ledger)
+    assert isinstance(own, DocumentLedger)
+    found["Institutions"] = own.institutions()
     manifest = Manifest(
         chain_id=rpc.chain_id(),
         genesis_hash=rpc.genesis_hash(),

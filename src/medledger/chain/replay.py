@@ -13,10 +13,15 @@ from typing import Any, TypeVar
 from medledger.chain import bindings as on_chain
 from medledger.chain.bindings import (
     ClaimEntry,
+    GrantEntry,
     InstitutionEntry,
+    InterruptionEntry,
     InvoiceEntry,
+    LicenceEntry,
     OperatorEntry,
     PrescriptionEntry,
+    ReadsEntry,
+    RecordEntry,
     SegmentEntry,
 )
 from medledger.chain.deployment import Ledgers
@@ -72,11 +77,19 @@ class Replay:
         self.claims: dict[tuple[int, int], ClaimEntry] = {}
         self.prescriptions: dict[int, PrescriptionEntry] = {}
         self.ledgers: dict[str, LedgerState] = {
-            ledgers.invoices.address.lower(): LedgerState(),
-            ledgers.prescriptions.address.lower(): LedgerState(),
+            ledger.address.lower(): LedgerState() for ledger in ledgers.documents.values()
         }
         self.bills = self.ledgers[ledgers.invoices.address.lower()]
         self.orders = self.ledgers[ledgers.prescriptions.address.lower()]
+        self.licences: dict[int, LicenceEntry] = {}
+        self.interruptions: dict[int, list[InterruptionEntry]] = {}
+        self.records: dict[int, RecordEntry] = {}
+        self.amendments: dict[int, list[int]] = {}
+        """Original to its amendments, oldest first."""
+        self.grants: dict[tuple[int, int, int], GrantEntry] = {}
+        """By record, institution and purpose."""
+        self.reads: dict[tuple[int, int], ReadsEntry] = {}
+        """By institution and day."""
         self.counts: dict[str, int] = {}
 
     def apply(self, logged: Logged, time: int) -> None:
@@ -131,7 +144,7 @@ class Replay:
             [institutions.institution_of(id_) for id_ in self.institutions],
         )
         compare("operator", self.operators, [institutions.operator_of(a) for a in self.operators])
-        for ledger in (ledgers.invoices, ledgers.prescriptions):
+        for ledger in ledgers.documents.values():
             state = self.ledgers[ledger.address.lower()]
             compare("segment", state.segments, [ledger.segment_of(id_) for id_ in state.segments])
             compare(
@@ -170,6 +183,18 @@ class Replay:
             self.prescriptions,
             _bulk(ledgers.prescriptions.prescriptions_of, list(self.prescriptions)),
         )
+        if "Licence" in ledgers.documents:
+            view = ledgers.licences
+            compare("licence", self.licences, _bulk(view.licences_of, list(self.licences)))
+            kept = [view.interruptions_of(number) for number in self.interruptions]
+            compare("interruptions of licence", self.interruptions, kept)
+        if "Record" in ledgers.documents:
+            chart = ledgers.records
+            compare("record", self.records, _bulk(chart.records_of, list(self.records)))
+            chains = [list(chart.amendments_of(number)) for number in self.amendments]
+            compare("amendments of record", self.amendments, chains)
+            compare("grant", self.grants, [chart.grant_of(*key) for key in self.grants])
+            compare("reads", self.reads, [chart.reads_of(*key) for key in self.reads])
         return found
 
     # One method an event, named after it.
@@ -348,6 +373,59 @@ class Replay:
         self.prescriptions[event.number] = replace(
             before, pharmacy=0, lease_until=0, state=State.CANCELLED
         )
+
+    def _LicenceOpened(self, event: on_chain.LicenceOpened, _time: int, _at: str) -> None:  # noqa: N802
+        self._licence(
+            event.number,
+            licence_type=event.licence_type,
+            valid_from=event.valid_from,
+            valid_until=event.valid_until,
+        )
+
+    def _LicenceRenewed(self, event: on_chain.LicenceRenewed, time: int, _at: str) -> None:  # noqa: N802
+        end = self.licences[event.number].valid_until
+        if end < time:
+            self._interrupt(event.number, end + 1, time)
+        self._licence(event.number, valid_until=event.valid_until)
+
+    def _LicenceSuspended(self, event: on_chain.LicenceSuspended, time: int, _at: str) -> None:  # noqa: N802
+        self._licence(event.number, suspended_from=time)
+
+    def _SuspensionLifted(self, event: on_chain.SuspensionLifted, time: int, _at: str) -> None:  # noqa: N802
+        self._interrupt(event.number, self.licences[event.number].suspended_from, time)
+        self._licence(event.number, suspended_from=0)
+
+    def _LicenceRevoked(self, event: on_chain.LicenceRevoked, time: int, _at: str) -> None:  # noqa: N802
+        self._licence(event.number, revoked_from=time)
+
+    def _licence(self, number: int, **changes: int) -> None:
+        before = self.licences.get(number, LicenceEntry(0, 0, 0, 0, 0, 0))
+        self.licences[number] = replace(before, **changes)
+
+    def _interrupt(self, number: int, since: int, time: int) -> None:
+        if since < time:
+            kept = self.interruptions.setdefault(number, [])
+            kept.append(InterruptionEntry(since, time - 1))
+            self._licence(number, interruptions=len(kept))
+
+    def _RecordOpened(self, event: on_chain.RecordOpened, _time: int, _at: str) -> None:  # noqa: N802
+        self.records[event.number] = RecordEntry(
+            event.patient, event.institution, event.record_type
+        )
+
+    def _RecordAmended(self, event: on_chain.RecordAmended, _time: int, _at: str) -> None:  # noqa: N802
+        self.amendments.setdefault(event.original, []).append(event.amendment)
+
+    def _AccessGranted(self, event: on_chain.AccessGranted, _time: int, _at: str) -> None:  # noqa: N802
+        key = (event.number, event.institution, event.purpose)
+        self.grants[key] = GrantEntry(event.until, event.sequence + 1)
+
+    def _AccessRevoked(self, event: on_chain.AccessRevoked, _time: int, _at: str) -> None:  # noqa: N802
+        key = (event.number, event.institution, event.purpose)
+        self.grants[key] = GrantEntry(0, event.sequence + 1)
+
+    def _ReadsAnchored(self, event: on_chain.ReadsAnchored, _time: int, _at: str) -> None:  # noqa: N802
+        self.reads[event.institution, event.day] = ReadsEntry(event.root, event.count)
 
     # What several of them do.
 

@@ -17,13 +17,20 @@ from medledger.errors import AuditMismatch, NotFound
 
 if TYPE_CHECKING:
     from medledger.chain.bindings import SegmentEntry
+    from medledger.core.numbers import DocumentKind
     from medledger.roles import Auditor, Step
-    from medledger.roles.ledger_of import DocumentKind
 
 SHOWN_MISMATCHES = 20
 ZERO_ADDRESS = "0x" + 40 * "0"
-_NUMBERS = {"number", "first", "last", "red_letter"}
-_TIMES = {"until", "valid_until", "valid_from", "lease_until"}
+_NUMBERS = {"number", "first", "last", "red_letter", "amends", "amendment", "original"}
+_TIMES = {
+    "until",
+    "valid_until",
+    "valid_from",
+    "lease_until",
+    "suspended_from",
+    "revoked_from",
+}
 
 
 @click.command("trace", cls=Command, examples=["medledger trace 46060126-0000000017"])
@@ -82,13 +89,10 @@ def status(session: Session, number: DocumentNumber, kind: DocumentKind) -> Outp
         "segment": segment,
         "institution": entries[segment].institution,
     }
-    if kind == "Prescription":
-        data |= _prescription(auditor, number)
-    else:
-        data |= _invoice(auditor, number)
+    data |= _STATE_OF[kind](auditor, number)
     hold = ledger.hold_of(number)
     data["hold"] = hold
-    if data.get("opened") and hold == Hold.AS_ISSUED:
+    if "born_on_hold" in data and hold == Hold.AS_ISSUED:
         data["hold"] = Hold.HELD if data["born_on_hold"] else Hold.RELEASED
     return Output(data, _status_lines(data))
 
@@ -224,6 +228,44 @@ def _prescription(auditor: Auditor, number: int) -> dict[str, Any]:
             "lease_until": entry.lease_until or None,
         }
     return data
+
+
+def _licence(auditor: Auditor, number: int) -> dict[str, Any]:
+    entry = auditor.ledgers.licences.licence_of(number)
+    data: dict[str, Any] = {"opened": entry.valid_until != 0}
+    if data["opened"]:
+        data |= {
+            "valid": auditor.is_valid_at(number),
+            "licence_type": entry.licence_type,
+            "valid_from": entry.valid_from,
+            "valid_until": entry.valid_until,
+        }
+    return data | {
+        "suspended_from": entry.suspended_from or None,
+        "revoked_from": entry.revoked_from or None,
+    }
+
+
+def _record(auditor: Auditor, number: int) -> dict[str, Any]:
+    records = auditor.ledgers.records
+    entry = records.record_of(number)
+    data: dict[str, Any] = {"opened": entry.patient != ZERO_ADDRESS}
+    if data["opened"]:
+        latest = records.latest_of(number)
+        data |= {
+            "patient": entry.patient,
+            "record_type": entry.record_type,
+            "amended_by": None if latest == number else format_number(latest),
+        }
+    return data
+
+
+_STATE_OF = {
+    "Invoice": _invoice,
+    "Prescription": _prescription,
+    "Licence": _licence,
+    "Record": _record,
+}
 
 
 def _status_lines(data: dict[str, Any]) -> list[str | Table]:

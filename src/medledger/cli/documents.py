@@ -26,7 +26,7 @@ from medledger.cli.session import Session, read_file
 from medledger.core.numbers import DocumentNumber, format_number
 
 if TYPE_CHECKING:
-    from medledger.roles.ledger_of import DocumentKind
+    from medledger.core.numbers import DocumentKind
 
 
 @click.command(

@@ -22,8 +22,16 @@ from medledger.errors import EvidenceError, MedledgerError, Refusal, SetupError
 
 UNEXPECTED, USAGE, INTERRUPTED = 1, 2, 130
 
-_NUMBERS = {"number", "next", "first", "redLetter"}
-_TIMES = {"until", "deadline", "validFrom", "validUntil", "leaseUntil"}
+_NUMBERS = {"number", "next", "first", "redLetter", "latest"}
+_TIMES = {
+    "until",
+    "deadline",
+    "validFrom",
+    "validUntil",
+    "leaseUntil",
+    "suspendedFrom",
+    "revokedFrom",
+}
 
 
 def exit_code_of(act: Callable[[], object], *, as_json: bool) -> int:

@@ -30,7 +30,7 @@ from medledger.core.states import Kind
 
 if TYPE_CHECKING:
     from medledger.chain.bindings import SegmentEntry
-    from medledger.roles.ledger_of import DocumentKind
+    from medledger.core.numbers import DocumentKind
 
 HOUR = 3600
 KINDS = [kind.name.lower() for kind in Kind if kind.name]

@@ -24,8 +24,8 @@ from medledger.core.numbers import format_number
 from medledger.errors import BadResource, InputError, MedledgerError
 
 if TYPE_CHECKING:
-    from medledger.roles import Hospital, IssueReceipt
-    from medledger.roles.ledger_of import DocumentKind
+    from medledger.core.numbers import DocumentKind
+    from medledger.roles import Issuer, IssueReceipt
 
 DAY = 24 * 3600
 VALID_DAYS = 3
@@ -38,7 +38,6 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What `issue` and `prescribe` have in common."""
     for option in reversed(
         [
-            click.argument("source", type=IN_FILE_OR_FOLDER),
             click.option(
                 "--patient-keys",
                 type=IN_FILE,
@@ -52,6 +51,16 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
                 help="For a folder: Organization id of this hospital, where its name alone does "
                 "not tell.",
             ),
+        ]
+    ):
+        command = option(command)
+    return click.argument("source", type=IN_FILE_OR_FOLDER)(stream_options(command))
+
+
+def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How documents of any kind are issued."""
+    for option in reversed(
+        [
             click.option(
                 "--segment",
                 type=SEGMENT,
@@ -218,22 +227,57 @@ def _issue(
     choice = _folder_choice(path, patient_keys, hospital, valid_days)
     word = "bills" if kind == "Invoice" else "prescriptions"
     issuer = session.hospital(endorse)
+
+    def source_for(tally: _Tally, stack: ExitStack) -> Source:
+        if choice is None:
+            return Stream(path, kind, issuer, tally, stack)
+        return Folder(path, kind, issuer, tally, choice)
+
+    order = {"segment": segment, "batch": batch_size, "workers": workers}
+    return _issue_source(issuer, source_for, word, receipts, order, strict=strict)
+
+
+def issue_stream(
+    issuer: Issuer,
+    path: Path,
+    kind: DocumentKind,
+    *,
+    segment: int | None,
+    batch_size: int,
+    workers: int | None,
+    receipts: Path | None,
+    strict: bool,
+) -> Output:
+    """Issues the documents of an NDJSON stream; the issuer is closed."""
+
+    def source_for(tally: _Tally, stack: ExitStack) -> Source:
+        return Stream(path, kind, issuer, tally, stack)
+
+    order = {"segment": segment, "batch": batch_size, "workers": workers}
+    word = f"{kind.lower()}s"
+    return _issue_source(issuer, source_for, word, receipts, order, strict=strict)
+
+
+def _issue_source(
+    issuer: Issuer,
+    source_for: Callable[[_Tally, ExitStack], Source],
+    word: str,
+    receipts: Path | None,
+    order: dict[str, int | None],
+    *,
+    strict: bool,
+) -> Output:
     with ExitStack() as stack:
         stack.callback(issuer.close)
         tally = _Tally(stack.enter_context(Meter(f"issue {word}")))
-        source: Source
-        if choice is None:
-            source = Stream(path, kind, issuer, tally, stack)
-        else:
-            source = Folder(path, kind, issuer, tally, choice)
+        source = source_for(tally, stack)
         log = stack.enter_context(receipts.open("w", encoding="utf-8")) if receipts else None
-        order = {"segment": segment, "batch": batch_size, "workers": workers}
         failure = _run(issuer, source, tally, log, **order) or source.broken
         return _summary(tally, word, source, issuer, failure or tally.failure(strict=strict))
 
 
 def _run(
-    issuer: Hospital, source: Source, tally: _Tally, log: TextIO | None, **order: Any
+    issuer: Issuer, source: Source, tally: _Tally, log: TextIO | None, **order: Any
 ) -> MedledgerError | None:
     """Issues all documents; gives back what stopped it after some of them, and raises it before."""
     try:
@@ -283,7 +327,7 @@ def _usage(message: str) -> click.UsageError:
 
 
 def _summary(
-    tally: _Tally, word: str, source: Source, issuer: Hospital, failure: MedledgerError | None
+    tally: _Tally, word: str, source: Source, issuer: Issuer, failure: MedledgerError | None
 ) -> Output:
     span = None
     if tally.first is not None and tally.last is not None:

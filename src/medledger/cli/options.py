@@ -11,20 +11,17 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from medledger.cli.session import Session
-from medledger.core.numbers import DocumentNumber, parse_number
-
-if TYPE_CHECKING:
-    from medledger.roles.ledger_of import DocumentKind
+from medledger.core.numbers import DocumentKind, DocumentNumber, parse_number
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 LOCAL_RPC = "http://127.0.0.1:8545"
-KINDS: dict[str, DocumentKind] = {"invoice": "Invoice", "prescription": "Prescription"}
+KIND_OF_WORD: dict[str, DocumentKind] = {kind.lower(): kind for kind in get_args(DocumentKind)}
 
 
 class NumberType(click.ParamType):
@@ -107,10 +104,10 @@ def kind_option(meaning: str) -> Callable[[F], F]:
     """`--kind`: which kind of document, by the name that the ledgers give it."""
     return click.option(
         "--kind",
-        type=click.Choice(list(KINDS)),
+        type=click.Choice(list(KIND_OF_WORD)),
         default="invoice",
         show_default=True,
-        callback=lambda _context, _parameter, value: KINDS[value],
+        callback=lambda _context, _parameter, value: KIND_OF_WORD[value],
         help=meaning,
     )
 

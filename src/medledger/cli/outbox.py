@@ -11,15 +11,15 @@ import click
 from medledger.cli.command import Command, Family
 from medledger.cli.failures import people_message
 from medledger.cli.issuing import receipt_row
-from medledger.cli.options import KINDS, SEGMENT, reading_store, storing
+from medledger.cli.options import KIND_OF_WORD, SEGMENT, reading_store, storing
 from medledger.cli.output import Meter, Output, Table, as_plain, time_text
 from medledger.cli.session import Session
 from medledger.core.transactions import Stage
 from medledger.errors import MedledgerError
 
 if TYPE_CHECKING:
+    from medledger.core.numbers import DocumentKind
     from medledger.core.transactions import Transaction
-    from medledger.roles.ledger_of import DocumentKind
     from medledger.roles.outbox import SetAside
 
 STUCK = "stuck"
@@ -27,8 +27,8 @@ STUCK = "stuck"
 
 one_kind_option = click.option(
     "--kind",
-    type=click.Choice(list(KINDS)),
-    callback=lambda _context, _parameter, value: value and KINDS[value],
+    type=click.Choice(list(KIND_OF_WORD)),
+    callback=lambda _context, _parameter, value: value and KIND_OF_WORD[value],
     help="Only documents of this kind; by default of both.",
 )
 

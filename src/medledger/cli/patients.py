@@ -29,12 +29,13 @@ from medledger.cli.session import (
     read_patient_keys,
 )
 from medledger.core.numbers import DocumentNumber, format_number
+from medledger.core.states import Purpose
 from medledger.errors import BadKey
 
 if TYPE_CHECKING:
     from medledger.core.authorisation import Signed
+    from medledger.core.numbers import DocumentKind
     from medledger.core.patient_keys import PatientKey
-    from medledger.roles.ledger_of import DocumentKind
 
 SEED_BYTES = 32
 HOUR = 3600
@@ -141,20 +142,42 @@ def authorise() -> None:
     """
 
 
+_patient_key_option = click.option(
+    "--patient-key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    envvar="MEDLEDGER_PATIENT_KEY_FILE",
+    show_envvar=True,
+    required=True,
+    help="File with the patient's extended private key (xprv...).",
+)
+_out_option = click.option(
+    "--out",
+    type=OUT_FILE,
+    metavar="FILE",
+    help="Write to a private file, not to standard output.",
+)
+
+
+def _access(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Who may read a record, and what for."""
+    command = click.option(
+        "--purpose",
+        type=click.Choice([purpose.name.lower() for purpose in Purpose]),
+        required=True,
+        help="What for, as in HL7's PurposeOfUse.",
+    )(command)
+    return click.option(
+        "--institution", type=INSTITUTION, required=True, help="Institution that may read."
+    )(command)
+
+
 def _signing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What the three kinds of authorisation have in common."""
+    """What the authorisations with a deadline have in common."""
     for option in reversed(
         [
             number_argument,
-            click.option(
-                "--patient-key",
-                type=click.Path(dir_okay=False, path_type=Path),
-                metavar="FILE",
-                envvar="MEDLEDGER_PATIENT_KEY_FILE",
-                show_envvar=True,
-                required=True,
-                help="File with the patient's extended private key (xprv...).",
-            ),
+            _patient_key_option,
             click.option(
                 "--hours",
                 type=click.IntRange(1, 24 * 366),
@@ -162,12 +185,7 @@ def _signing(command: Callable[..., Any]) -> Callable[..., Any]:
                 show_default=True,
                 help="For how many hours from now it may be used.",
             ),
-            click.option(
-                "--out",
-                type=OUT_FILE,
-                metavar="FILE",
-                help="Write to a private file, not to standard output.",
-            ),
+            _out_option,
         ]
     ):
         command = option(command)
@@ -252,6 +270,67 @@ def authorise_delivery(
     deadline = deadline_after(role.ledgers, hours * HOUR)
     signed = role.confirm_delivery(number, deadline=deadline)
     return _signed_output(signed, "delivery is confirmed", number, deadline, out)
+
+
+@authorise.command(
+    "access",
+    cls=Command,
+    examples=[
+        "medledger authorise access 21020126-0000000009 --institution 4 --purpose treat "
+        "--hours 720 --patient-key patient.key --out access.json"
+    ],
+)
+@_signing
+@_access
+@reading
+def authorise_access(
+    session: Session,
+    number: DocumentNumber,
+    patient_key: Path,
+    hours: int,
+    out: Path | None,
+    institution: int,
+    purpose: str,
+) -> Output:
+    """Let one institution read one record for one purpose."""
+    role = session.patient(patient_key)
+    until = deadline_after(role.ledgers, hours * HOUR)
+    signed = role.grant(number, institution, Purpose[purpose.upper()], until=until)
+    act = f"institution {institution} may read it ({purpose})"
+    return _signed_output(signed, act, number, until, out)
+
+
+@authorise.command(
+    "revocation",
+    cls=Command,
+    examples=[
+        "medledger authorise revocation 21020126-0000000009 --institution 4 --purpose treat "
+        "--patient-key patient.key --out revocation.json"
+    ],
+)
+@number_argument
+@_patient_key_option
+@_out_option
+@_access
+@reading
+def authorise_revocation(
+    session: Session,
+    number: DocumentNumber,
+    patient_key: Path,
+    out: Path | None,
+    institution: int,
+    purpose: str,
+) -> Output:
+    """Take a grant back, relayed or not."""
+    signed = session.patient(patient_key).revoke(number, institution, Purpose[purpose.upper()])
+    shown = format_number(number)
+    return file_output(
+        signed.to_json(),
+        out,
+        f"{shown}: institution {institution} may no longer read it ({purpose}), says {out}",
+        number=shown,
+        type=type(signed.message).__name__,
+    )
 
 
 def _signed_output(

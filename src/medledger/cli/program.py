@@ -49,6 +49,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "reverse": ("documents", "Reverse a bill, or part of it, by a red-letter bill."),
         "paper": ("documents", "Exchange a bill for paper, and end the exchange."),
         "cancel": ("documents", "Cancel a prescription that no pharmacy has."),
+        "record": ("records", "Issue and amend records, and log who reads them."),
+    },
+    "Authority": {
+        "licence": ("licences", "Issue, renew, suspend and revoke licences; compare them."),
     },
     "Patient": {
         "patient": ("patients", "Make and read the patient's own keys."),

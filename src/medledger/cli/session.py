@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from medledger.core.authorisation import Signed
     from medledger.core.evidence import Evidence
     from medledger.core.patient_keys import PatientKey
-    from medledger.roles import Auditor, Courier, Hospital, Patient, Payer, Pharmacy, Supervisor
+    from medledger.roles import (
+        Auditor,
+        Authority,
+        Courier,
+        Hospital,
+        Patient,
+        Payer,
+        Pharmacy,
+        Supervisor,
+    )
 
 PASSWORD_FILE = "MEDLEDGER_KEY_PASSWORD_FILE"
 IN_MEMORY = "sqlite://"
@@ -60,6 +69,12 @@ class Session:
         from medledger.roles import Auditor
 
         return Auditor(self.ledgers())
+
+    def authority(self) -> Authority:
+        operator = self.operator()
+        from medledger.roles import Authority
+
+        return Authority(self.ledgers(), operator, self.store)
 
     def supervisor(self) -> Supervisor:
         operator = self.operator()

@@ -20,10 +20,10 @@ from medledger.errors import BadResource, InputError
 if TYPE_CHECKING:
     from io import BufferedIOBase
 
-    from medledger.core.documents import Invoice, Prescription
+    from medledger.core.documents import Invoice, SomeDocument
+    from medledger.core.numbers import DocumentKind
     from medledger.formats.fhir import BulkFolder, Organisation
-    from medledger.roles import Hospital
-    from medledger.roles.ledger_of import DocumentKind
+    from medledger.roles import Hospital, Issuer
 
 STDIN = Path("-")
 CHOICES = 8
@@ -52,7 +52,7 @@ class Source:
     is_the_same_again = True
     """Whether a second reading gives the same documents."""
 
-    def __iter__(self) -> Iterator[Invoice | Prescription]:
+    def __iter__(self) -> Iterator[SomeDocument]:
         raise NotImplementedError
 
 
@@ -60,7 +60,7 @@ class Stream(Source):
     """An NDJSON file, gzip or not, or standard input for `-`. The stack closes the file."""
 
     def __init__(
-        self, path: Path, kind: DocumentKind, issuer: Hospital, refusals: Refusals, stack: ExitStack
+        self, path: Path, kind: DocumentKind, issuer: Issuer, refusals: Refusals, stack: ExitStack
     ) -> None:
         from medledger.formats.lines import opened
 
@@ -75,7 +75,7 @@ class Stream(Source):
         self._refusals = refusals
         self._is_own = _own_names(issuer)
 
-    def __iter__(self) -> Iterator[Invoice | Prescription]:
+    def __iter__(self) -> Iterator[SomeDocument]:
         from medledger.core.documents import Invoice
         from medledger.formats.json import read_documents
 
@@ -132,7 +132,7 @@ class Folder(Source):
         own = _own_hospital(self._folder, issuer, choice.hospital)
         self.name, self.hospital = own.name, own.id
 
-    def __iter__(self) -> Iterator[Invoice | Prescription]:
+    def __iter__(self) -> Iterator[SomeDocument]:
         for document, hospital in self._rows():
             if hospital.id != self.hospital:
                 self.other_hospitals += 1
@@ -143,7 +143,7 @@ class Folder(Source):
                 yield document
         self.not_active = self._folder.inactive_requests
 
-    def _rows(self) -> Iterator[tuple[Invoice | Prescription, Organisation]]:
+    def _rows(self) -> Iterator[tuple[SomeDocument, Organisation]]:
         if self._kind == "Invoice":
             for bill in self._folder.bills(self._key_of):
                 yield bill.invoice, bill.hospital
@@ -157,7 +157,7 @@ class Folder(Source):
         return self._choice.keys.get(patient, "")
 
 
-def _own_names(issuer: Hospital) -> Callable[[Invoice], bool]:
+def _own_names(issuer: Issuer) -> Callable[[Invoice], bool]:
     """Tells whether a bill names the institution as it was accredited."""
     from medledger.core.hashing import name_hash
 

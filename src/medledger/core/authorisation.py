@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from medledger.core.canonical import parse_strict
 from medledger.core.hashing import (
     AcceptAuthorisation,
+    AccessGrant,
+    AccessRevocation,
     ClaimAuthorisation,
     DeliveryConfirmation,
     PatientMessage,
@@ -22,11 +24,25 @@ from medledger.errors import InputError, MalformedAuthorisation
 
 FORMAT = "medledger-authorisation-1"
 _KEYS = {"format", "type", "message", "signature", "chainId", "contract"}
-_BITS = {"payer": 32, "pharmacy": 32}
+_BITS = {"payer": 32, "pharmacy": 32, "institution": 32, "purpose": 8}
 _TYPES: dict[str, type[PatientMessage]] = {
-    kind.__name__: kind for kind in (ClaimAuthorisation, AcceptAuthorisation, DeliveryConfirmation)
+    kind.__name__: kind
+    for kind in (
+        ClaimAuthorisation,
+        AcceptAuthorisation,
+        DeliveryConfirmation,
+        AccessGrant,
+        AccessRevocation,
+    )
 }
-M = TypeVar("M", ClaimAuthorisation, AcceptAuthorisation, DeliveryConfirmation)
+M = TypeVar(
+    "M",
+    ClaimAuthorisation,
+    AcceptAuthorisation,
+    DeliveryConfirmation,
+    AccessGrant,
+    AccessRevocation,
+)
 
 
 @dataclass(frozen=True, slots=True)

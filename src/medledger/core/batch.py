@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import orjson
 
-from medledger.core.hashing import Header, InvoiceTerms, PrescriptionTerms, Terms, checksum_address
+from medledger.core.hashing import Header, Terms, checksum_address
+from medledger.core.kinds import kept_terms, terms_of_kept
 from medledger.core.numbers import DocumentNumber
 from medledger.core.sealing import SECRET_BYTES, Draft, Sealed, fields_of, opened, seal_draft
 from medledger.core.tree import Tree
@@ -102,17 +103,14 @@ def block_range(index: int, count: int) -> tuple[int, int]:
 
 def header_bytes(patient: bytes, body: bytes, terms: Terms) -> bytes:
     """A header without its number, as it is kept: address, body, and the terms as JSON."""
-    if isinstance(terms, InvoiceTerms):
-        said: list[object] = ["Invoice", terms.claimable, terms.currency, terms.on_hold]
-    else:
-        said = ["Prescription", terms.valid_until, terms.quantities, terms.on_hold]
-    return patient + body + orjson.dumps(said)
+    return patient + body + orjson.dumps(kept_terms(terms))
 
 
 def header_of(number: int, kept: bytes) -> Header:
     """The header that `header_bytes` keeps."""
     patient, body = kept[:_ADDRESS], kept[_ADDRESS : _ADDRESS + _HASH]
-    return _terms(kept[_ADDRESS + _HASH :]).header(number, checksum_address(patient), body)
+    terms = terms_of_kept(orjson.loads(kept[_ADDRESS + _HASH :]))
+    return terms.header(number, checksum_address(patient), body)
 
 
 def sealed_of(number: int, kept: KeptDocument) -> Sealed:
@@ -123,7 +121,7 @@ def sealed_of(number: int, kept: KeptDocument) -> Sealed:
 def draft_of_kept(business_key: str, patient_key: str, kept: KeptDocument) -> Draft:
     """The draft that a kept document was made of, to compare it, or to seal it once more."""
     names = tuple(fields_of(kept.pairs))
-    terms = _terms(kept.header[_ADDRESS + _HASH :])
+    terms = terms_of_kept(orjson.loads(kept.header[_ADDRESS + _HASH :]))
     return Draft(business_key, patient_key, terms, names, kept.pairs)
 
 
@@ -137,14 +135,8 @@ def draft_to_bytes(draft: Draft) -> bytes:
 
 def draft_from_bytes(kept: bytes) -> Draft:
     business_key, patient_key, terms, names, pairs = orjson.loads(kept)
-    return Draft(business_key, patient_key, _terms(terms.encode()), tuple(names), pairs.encode())
-
-
-def _terms(kept: bytes) -> Terms:
-    kind, first, second, on_hold = orjson.loads(kept)
-    if kind == "Invoice":
-        return InvoiceTerms(first, second, on_hold)
-    return PrescriptionTerms(first, tuple(second), on_hold)
+    said = terms_of_kept(orjson.loads(terms))
+    return Draft(business_key, patient_key, said, tuple(names), pairs.encode())
 
 
 def _split(joined: bytes, size: int = _HASH) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""The documents that are sealed: fiscal medical e-bills and prescriptions.
+"""The documents that are sealed: fiscal medical e-bills, prescriptions, licences and records.
 
 A document knows its sealed fields, named as in the national data specification, and the
 typed header that a contract can read. It does not know its number until it is issued.
@@ -11,12 +11,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from medledger.core.canonical import Json
-from medledger.core.hashing import InvoiceHeader, InvoiceTerms, PrescriptionTerms, Terms
+from medledger.core.hashing import (
+    InvoiceHeader,
+    InvoiceTerms,
+    LicenceTerms,
+    PrescriptionTerms,
+    RecordTerms,
+    Terms,
+)
+from medledger.core.kinds import KINDS
 from medledger.core.money import currency_numeric
-from medledger.core.numbers import DocumentNumber, split_number
+from medledger.core.numbers import DocumentKind, DocumentNumber, split_number
 from medledger.errors import InvalidDocument
 
 MAX_PRESCRIPTION_LINES = 5
@@ -31,8 +39,8 @@ class Document(Protocol):
     """What sealing and issuing need to know of a document."""
 
     @property
-    def kind(self) -> str:
-        """The name of the header type: `Invoice` or `Prescription`."""
+    def kind(self) -> DocumentKind:
+        """One of `core.kinds.KINDS`."""
 
     @property
     def business_key(self) -> str:
@@ -49,16 +57,9 @@ class Document(Protocol):
         """What the contract may read, beside number, patient and body."""
 
 
-def numbered_fields(kind: str, number: DocumentNumber, check_code: str) -> Fields:
+def numbered_fields(kind: DocumentKind, number: DocumentNumber, check_code: str) -> Fields:
     """The sealed fields that depend on the number."""
-    if kind == "Prescription":
-        return {"hiRxno": f"{number:018d}", "rxTraceCode": check_code}
-    code, serial = split_number(number)
-    return {
-        "EInvoiceCode": f"{code:08d}",
-        "EInvoiceNumber": f"{serial:010d}",
-        "RandomNumber": check_code,
-    }
+    return KINDS[kind].numbered(number, check_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class Invoice:
     related_invoice: DocumentNumber | None = None
     """On a red-letter bill: the number of the bill that it reverses."""
 
-    kind = "Invoice"
+    kind: ClassVar[DocumentKind] = "Invoice"
 
     def __post_init__(self) -> None:
         _require(bool(self.business_key), "BizCode", "is empty")
@@ -224,7 +225,7 @@ class RedLetter:
     original_fields: Fields
     issued_at: datetime
 
-    kind = "Invoice"
+    kind: ClassVar[DocumentKind] = "Invoice"
 
     @property
     def business_key(self) -> str:
@@ -268,7 +269,7 @@ class PartialRedLetter:
     amount_minor: int
     lines: tuple[InvoiceLine, ...] = ()
 
-    kind = "Invoice"
+    kind: ClassVar[DocumentKind] = "Invoice"
 
     def __post_init__(self) -> None:
         _require(bool(self.business_key), "BizCode", "is empty")
@@ -333,7 +334,7 @@ class Prescription:
     reason: str = ""
     on_hold: bool = False
 
-    kind = "Prescription"
+    kind: ClassVar[DocumentKind] = "Prescription"
 
     def __post_init__(self) -> None:
         _require(bool(self.business_key), "hiRxno", "is empty")
@@ -364,6 +365,134 @@ class Prescription:
     def terms(self) -> PrescriptionTerms:
         quantities = tuple(line.quantity for line in self.lines)
         return PrescriptionTerms(self.valid_until, quantities, self.on_hold)
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """A licence of a practitioner or institution before it has a number. Times are Unix seconds.
+
+    `holder_key` is the holder's extended public key (BIP-32), or an address; `licence_type` a code
+    of the authority's own table, 0 to 65535.
+
+    Raises `InvalidDocument` for a validity that ends before it begins, or a type out of range.
+    """
+
+    business_key: str
+    holder_key: str
+    issued_at: datetime
+    name: str
+    licence_type: int
+    code: str
+    valid_from: int
+    valid_until: int
+    issuing_authority: Party
+    holder: Party
+    scope: str = ""
+    place: str = ""
+    remark: str = ""
+
+    kind: ClassVar[DocumentKind] = "Licence"
+
+    def __post_init__(self) -> None:
+        _require(bool(self.business_key), "businessKey", "is empty")
+        _require(0 <= self.licence_type < 2**16, "licenceType", "is out of range")
+        _require(
+            0 <= self.valid_from <= self.valid_until < 2**40 and self.valid_until > 0,
+            "validUntil",
+            "is before validFrom, or out of range",
+        )
+
+    @property
+    def patient_key(self) -> str:
+        """The holder's: what a patient's key is to other documents."""
+        return self.holder_key
+
+    def fields(self) -> Fields:
+        # The holder's parts one by one, so that each can be shown and compared by itself.
+        fields: Fields = {
+            "licenceName": self.name,
+            "licenceType": self.licence_type,
+            "licenceCode": self.code,
+            "validFrom": self.valid_from,
+            "validUntil": self.valid_until,
+            "issuedOn": self.issued_at.isoformat(),
+            "issuingAuthority": self.issuing_authority.json(),
+            "holderName": self.holder.name,
+            "holderCode": self.holder.code,
+            "holderType": self.holder.type,
+            "businessKey": self.business_key,
+        }
+        optional: Fields = {"scope": self.scope, "place": self.place, "remark": self.remark}
+        fields.update({key: value for key, value in optional.items() if value})
+        return fields
+
+    def terms(self) -> LicenceTerms:
+        return LicenceTerms(self.licence_type, self.valid_from, self.valid_until)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A consultation or treatment before it has a number.
+
+    `record_type` is a code, 1 to 255: those of `RecordType`, or the hospital's own. `amends` is the
+    number of the record that it takes the place of: the newest version of one of the same hospital.
+
+    Raises `InvalidDocument` for a type out of range.
+    """
+
+    business_key: str
+    patient_key: str
+    authored_at: datetime
+    record_type: int
+    hospital: Party
+    practitioner: Party
+    patient: Party
+    encounter: str = ""
+    department: str = ""
+    complaint: str = ""
+    findings: str = ""
+    diagnoses: tuple[str, ...] = ()
+    treatment: str = ""
+    advice: str = ""
+    remark: str = ""
+    amends: DocumentNumber | None = None
+
+    kind: ClassVar[DocumentKind] = "Record"
+
+    def __post_init__(self) -> None:
+        _require(bool(self.business_key), "businessKey", "is empty")
+        _require(0 < self.record_type < 2**8, "recordType", "is out of range")
+
+    def fields(self) -> Fields:
+        fields: Fields = {
+            "authoredOn": self.authored_at.isoformat(),
+            "recordType": int(self.record_type),
+            "hospital": self.hospital.json(),
+            "practitioner": self.practitioner.json(),
+            "patient": self.patient.json(),
+            "businessKey": self.business_key,
+        }
+        optional: Fields = {
+            "encounter": self.encounter,
+            "departmentName": self.department,
+            "complaint": self.complaint,
+            "findings": self.findings,
+            "diagnoses": list(self.diagnoses),
+            "treatment": self.treatment,
+            "advice": self.advice,
+            "remark": self.remark,
+        }
+        fields.update({key: value for key, value in optional.items() if value})
+        if self.amends is not None:
+            fields["amends"] = f"{self.amends:018d}"
+        return fields
+
+    def terms(self) -> RecordTerms:
+        return RecordTerms(self.amends or 0, int(self.record_type))
+
+
+SomeDocument = Invoice | Prescription | Licence | Record
+"""What arrives from outside; a `RedLetter` is made here."""
 
 
 def mask_identity(text: str) -> str:

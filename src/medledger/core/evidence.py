@@ -12,25 +12,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from medledger.core.canonical import parse_strict
-from medledger.core.hashing import (
-    Header,
-    InvoiceHeader,
-    PrescriptionHeader,
-    TreeHead,
-    checksum_address,
-    leaf_hash,
-)
-from medledger.core.money import currency_numeric
-from medledger.core.numbers import format_number, parse_number
+from medledger.core.hashing import Header, TreeHead, checksum_address, leaf_hash
+from medledger.core.kinds import KINDS, Hex20, Hex32, WireModel, uint
+from medledger.core.numbers import DocumentKind, format_number, parse_number
 from medledger.core.sealing import Disclosure, OpenedField, Sealed
 from medledger.core.tree import root_of_path
 from medledger.errors import HeaderMismatch, InputError, MalformedEvidence, PathMismatch
 
 FORMAT: Literal["medledger-evidence-1"] = "medledger-evidence-1"
+
+_HASH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +48,8 @@ class Evidence:
     anchor: Anchor
 
     @property
-    def kind(self) -> str:
-        """`Invoice` or `Prescription`."""
+    def kind(self) -> DocumentKind:
+        """The document's."""
         return self.header.kind
 
     @property
@@ -157,22 +152,7 @@ def evidence_of(
 
 def _compare_header(header: Header, names: Sequence[str], fields: Mapping[str, Any]) -> None:
     """A header whose values are not the document's own would let a contract act on false ones."""
-    code, serial = format_number(header.number).split("-")
-    expected: dict[str, Any]
-    if isinstance(header, InvoiceHeader):
-        expected = {"EInvoiceCode": code, "EInvoiceNumber": serial, "CurrencyType": None}
-        if "CurrencyType" in fields and currency_numeric(fields["CurrencyType"]) != header.currency:
-            raise HeaderMismatch(field="CurrencyType")
-        if "relatedInvoiceNumber" not in names or header.claimable != 0:
-            expected["ownPayAmount"] = header.claimable
-        if "relatedInvoiceNumber" in names and header.claimable != 0 and not header.on_hold:
-            # A partial red letter says what it takes back, and is of no use by itself.
-            raise HeaderMismatch(field="relatedInvoiceNumber")
-    else:
-        expected = {"hiRxno": code + serial, "valiEndTime": header.valid_until, "rxDetail": None}
-        if "rxDetail" in fields and _quantities(fields["rxDetail"]) != list(header.quantities):
-            raise HeaderMismatch(field="rxDetail")
-    for name, value in expected.items():
+    for name, value in KINDS[header.kind].expected(header, names, fields).items():
         # Whoever never sealed a field could not be held to it.
         if name not in names:
             raise HeaderMismatch(field=name)
@@ -185,80 +165,34 @@ def _compare_header(header: Header, names: Sequence[str], fields: Mapping[str, A
             raise HeaderMismatch(field=name)
 
 
-def _quantities(lines: Any) -> list[Any]:
-    """The quantities of prescription lines; none where they are not lines with whole numbers."""
-    if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
-        return []
-    found = [line.get("quantity") for line in lines]
-    return found if all(type(quantity) is int for quantity in found) else []
-
-
-def _hexadecimal(length: int) -> Any:
-    # One value, one spelling: `bytes.fromhex` alone would take spaces and capitals.
-    return StringConstraints(pattern=f"^0x[0-9a-f]{{{2 * length}}}$", strict=True)
-
-
-_Hex32 = Annotated[str, _hexadecimal(32)]
-_Hex20 = Annotated[str, _hexadecimal(20)]
-
-
-def _uint(bits: int) -> Any:
-    return Field(ge=0, lt=2**bits, strict=True)
-
-
-class _Model(BaseModel):
-    # Inputs stay out of pydantic's messages: they are patient data and salts.
-    model_config = ConfigDict(
-        extra="forbid",
-        alias_generator=to_camel,
-        hide_input_in_errors=True,
-    )
-
-
-class _WireInvoiceHeader(_Model):
-    patient: _Hex20
-    claimable: Annotated[int, _uint(64)]
-    currency: Annotated[int, _uint(16)]
-    on_hold: Annotated[bool, Field(strict=True)]
-    body: _Hex32
-
-
-class _WirePrescriptionHeader(_Model):
-    patient: _Hex20
-    valid_until: Annotated[int, _uint(40)]
-    quantities: Annotated[list[Annotated[int, _uint(24)]], Field(min_length=1, max_length=5)]
-    on_hold: Annotated[bool, Field(strict=True)]
-    body: _Hex32
-
-
-class _WireField(_Model):
-    salt: _Hex32
+class _WireField(WireModel):
+    salt: Hex32
     value: Any
 
 
-class _WireHead(_Model):
+class _WireHead(WireModel):
     first: str
-    count: Annotated[int, _uint(32)]
-    segment: Annotated[int, _uint(32)]
-    issued_at: Annotated[int, _uint(64)]
+    count: Annotated[int, uint(32)]
+    segment: Annotated[int, uint(32)]
+    issued_at: Annotated[int, uint(64)]
 
 
-class _WireAnchor(_Model):
-    chain_id: Annotated[int, _uint(64)]
-    ledger: _Hex20
-    transaction: _Hex32
+class _WireAnchor(WireModel):
+    chain_id: Annotated[int, uint(64)]
+    ledger: Hex20
+    transaction: Hex32
 
 
-class _Wire(_Model):
+class _Wire(WireModel):
     format: Literal["medledger-evidence-1"]
-    kind: Literal["Invoice", "Prescription"]
+    kind: DocumentKind
     number: str
     header: dict[str, Any]
     names: Annotated[list[str], Field(max_length=256)]
-    digests: Annotated[list[_Hex32], Field(max_length=256)]
+    digests: Annotated[list[Hex32], Field(max_length=256)]
     fields: dict[str, _WireField]
     head: _WireHead
-    path: Annotated[list[_Hex32], Field(max_length=32)]
+    path: Annotated[list[Hex32], Field(max_length=32)]
     anchor: _WireAnchor
 
 
@@ -277,39 +211,31 @@ def _problem(error: ValidationError) -> str:
 
 
 def _header(wire: _Wire, number: int) -> Header:
-    if wire.kind == "Invoice":
-        bill = _WireInvoiceHeader.model_validate(wire.header)
-        return InvoiceHeader(
-            number=number,
-            patient=checksum_address(_raw(bill.patient)),
-            claimable=bill.claimable,
-            currency=bill.currency,
-            on_hold=bill.on_hold,
-            body=_raw(bill.body),
-        )
-    order = _WirePrescriptionHeader.model_validate(wire.header)
-    return PrescriptionHeader(
-        number=number,
-        patient=checksum_address(_raw(order.patient)),
-        valid_until=order.valid_until,
-        quantities=tuple(order.quantities),
-        on_hold=order.on_hold,
-        body=_raw(order.body),
-    )
+    entry = KINDS[wire.kind]
+    said = entry.wire.model_validate(wire.header)
+    values = {name: _plain(value) for name, value in said}
+    return entry.header(number=number, **values)
+
+
+def _plain(value: Any) -> Any:
+    """A header's value: an address in EIP-55 form, a hash as bytes, a list as a tuple."""
+    if isinstance(value, str):
+        raw = _raw(value)
+        return raw if len(raw) == _HASH else checksum_address(raw)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _header_json(header: Header) -> dict[str, Any]:
     """The header as in the file; its number stands beside it."""
-    if isinstance(header, InvoiceHeader):
-        special: dict[str, Any] = {"claimable": header.claimable, "currency": header.currency}
-    else:
-        special = {"validUntil": header.valid_until, "quantities": list(header.quantities)}
-    return {
-        "patient": header.patient.lower(),
-        **special,
-        "onHold": header.on_hold,
-        "body": _hex(header.body),
-    }
+    found: dict[str, Any] = {}
+    for name in KINDS[header.kind].wire.model_fields:
+        value = getattr(header, name)
+        if isinstance(value, str):
+            value = value.lower()
+        elif isinstance(value, bytes):
+            value = _hex(value)
+        found[to_camel(name)] = value
+    return found
 
 
 def _hex(value: bytes) -> str:

@@ -8,7 +8,7 @@ the first three are known to contracts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from eth_typing import ChecksumAddress, HexAddress, HexStr
 from sha3 import keccak_256
@@ -29,6 +29,13 @@ PRESCRIPTION_HEADER_TYPE = (
     "PrescriptionHeader(uint64 number,address patient,uint40 validUntil,uint24[] quantities,"
     "bool onHold,bytes32 body)"
 )
+LICENCE_HEADER_TYPE = (
+    "LicenceHeader(uint64 number,address holder,uint16 licenceType,uint40 validFrom,"
+    "uint40 validUntil,bytes32 body)"
+)
+RECORD_HEADER_TYPE = (
+    "RecordHeader(uint64 number,address patient,uint64 amends,uint8 recordType,bytes32 body)"
+)
 CLAIM_AUTHORISATION_TYPE = (
     "ClaimAuthorisation(uint64 number,uint32 payer,uint64 amount,uint32 sequence,uint64 deadline)"
 )
@@ -40,6 +47,12 @@ BATCH_ENDORSEMENT_TYPE = (
     "BatchEndorsement(uint32 segment,uint64 first,uint32 count,bytes32 root,uint64 deadline)"
 )
 OPERATOR_CONSENT_TYPE = "OperatorConsent(uint32 institution,uint64 deadline)"
+ACCESS_GRANT_TYPE = (
+    "AccessGrant(uint64 number,uint32 institution,uint8 purpose,uint32 sequence,uint64 until)"
+)
+ACCESS_REVOCATION_TYPE = (
+    "AccessRevocation(uint64 number,uint32 institution,uint8 purpose,uint32 sequence)"
+)
 
 
 def keccak256(data: bytes) -> bytes:
@@ -61,11 +74,15 @@ def address_bytes(address: str) -> bytes:
 _ADDRESS_PADDING = bytes(12)
 _INVOICE_HEADER_TYPEHASH = keccak256(INVOICE_HEADER_TYPE.encode())
 _PRESCRIPTION_HEADER_TYPEHASH = keccak256(PRESCRIPTION_HEADER_TYPE.encode())
+_LICENCE_HEADER_TYPEHASH = keccak256(LICENCE_HEADER_TYPE.encode())
+_RECORD_HEADER_TYPEHASH = keccak256(RECORD_HEADER_TYPE.encode())
 _CLAIM_AUTHORISATION_TYPEHASH = keccak256(CLAIM_AUTHORISATION_TYPE.encode())
 _ACCEPT_AUTHORISATION_TYPEHASH = keccak256(ACCEPT_AUTHORISATION_TYPE.encode())
 _DELIVERY_CONFIRMATION_TYPEHASH = keccak256(DELIVERY_CONFIRMATION_TYPE.encode())
 _BATCH_ENDORSEMENT_TYPEHASH = keccak256(BATCH_ENDORSEMENT_TYPE.encode())
 _OPERATOR_CONSENT_TYPEHASH = keccak256(OPERATOR_CONSENT_TYPE.encode())
+_ACCESS_GRANT_TYPEHASH = keccak256(ACCESS_GRANT_TYPE.encode())
+_ACCESS_REVOCATION_TYPEHASH = keccak256(ACCESS_REVOCATION_TYPE.encode())
 _DOMAIN_TYPEHASH = keccak256(DOMAIN_TYPE.encode())
 _DOMAIN_NAME_HASH = keccak256(DOMAIN_NAME.encode())
 _DOMAIN_VERSION_HASH = keccak256(DOMAIN_VERSION.encode())
@@ -79,7 +96,7 @@ class InvoiceTerms(NamedTuple):
     on_hold: bool
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Literal["Invoice"]:
         return "Invoice"
 
     def struct_hash(self, number: int, patient: bytes, body: bytes) -> bytes:
@@ -107,7 +124,7 @@ class PrescriptionTerms(NamedTuple):
     on_hold: bool
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Literal["Prescription"]:
         return "Prescription"
 
     def struct_hash(self, number: int, patient: bytes, body: bytes) -> bytes:
@@ -129,14 +146,70 @@ class PrescriptionTerms(NamedTuple):
         )
 
 
-Terms = InvoiceTerms | PrescriptionTerms
+class LicenceTerms(NamedTuple):
+    """What a licence header says beside number, holder and body."""
+
+    licence_type: int
+    valid_from: int
+    valid_until: int
+
+    @property
+    def kind(self) -> Literal["Licence"]:
+        return "Licence"
+
+    def struct_hash(self, number: int, holder: bytes, body: bytes) -> bytes:
+        """The EIP-712 hashStruct of the header: 32 bytes. `holder` is 20 bytes."""
+        return keccak256(
+            _LICENCE_HEADER_TYPEHASH
+            + word(number)
+            + _ADDRESS_PADDING
+            + holder
+            + word(self.licence_type)
+            + word(self.valid_from)
+            + word(self.valid_until)
+            + body
+        )
+
+    def header(self, number: int, holder: ChecksumAddress, body: bytes) -> LicenceHeader:
+        return LicenceHeader(
+            number, holder, self.licence_type, self.valid_from, self.valid_until, body
+        )
+
+
+class RecordTerms(NamedTuple):
+    """What a record header says beside number, patient and body."""
+
+    amends: int
+    record_type: int
+
+    @property
+    def kind(self) -> Literal["Record"]:
+        return "Record"
+
+    def struct_hash(self, number: int, patient: bytes, body: bytes) -> bytes:
+        """The EIP-712 hashStruct of the header: 32 bytes. `patient` is 20 bytes."""
+        return keccak256(
+            _RECORD_HEADER_TYPEHASH
+            + word(number)
+            + _ADDRESS_PADDING
+            + patient
+            + word(self.amends)
+            + word(self.record_type)
+            + body
+        )
+
+    def header(self, number: int, patient: ChecksumAddress, body: bytes) -> RecordHeader:
+        return RecordHeader(number, patient, self.amends, self.record_type, body)
+
+
+Terms = InvoiceTerms | PrescriptionTerms | LicenceTerms | RecordTerms
 
 
 @dataclass(frozen=True, slots=True)
 class InvoiceHeader:
     """What a contract may read of a bill: minor units, and the numeric ISO 4217 currency."""
 
-    kind: ClassVar[str] = "Invoice"
+    kind: ClassVar[Literal["Invoice"]] = "Invoice"
 
     number: int
     patient: ChecksumAddress
@@ -169,7 +242,7 @@ class InvoiceHeader:
 class PrescriptionHeader:
     """What a contract may read of a prescription. `valid_until` is in Unix seconds."""
 
-    kind: ClassVar[str] = "Prescription"
+    kind: ClassVar[Literal["Prescription"]] = "Prescription"
 
     number: int
     patient: ChecksumAddress
@@ -198,7 +271,67 @@ class PrescriptionHeader:
         )
 
 
-Header = InvoiceHeader | PrescriptionHeader
+@dataclass(frozen=True, slots=True)
+class LicenceHeader:
+    """What a contract may read of a licence. Times are Unix seconds, both ends included."""
+
+    kind: ClassVar[Literal["Licence"]] = "Licence"
+    on_hold: ClassVar[bool] = False
+
+    number: int
+    holder: ChecksumAddress
+    licence_type: int
+    valid_from: int
+    valid_until: int
+    body: bytes
+
+    @property
+    def terms(self) -> LicenceTerms:
+        return LicenceTerms(self.licence_type, self.valid_from, self.valid_until)
+
+    def struct_hash(self) -> bytes:
+        """The EIP-712 hashStruct: 32 bytes."""
+        return self.terms.struct_hash(self.number, address_bytes(self.holder), self.body)
+
+    def as_abi(self) -> tuple[int, str, int, int, int, bytes]:
+        """The tuple that the contract's ABI takes."""
+        return (
+            self.number,
+            self.holder,
+            self.licence_type,
+            self.valid_from,
+            self.valid_until,
+            self.body,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordHeader:
+    """What a contract may read of a record. `amends` is the number it takes the place of, or 0."""
+
+    kind: ClassVar[Literal["Record"]] = "Record"
+    on_hold: ClassVar[bool] = False
+
+    number: int
+    patient: ChecksumAddress
+    amends: int
+    record_type: int
+    body: bytes
+
+    @property
+    def terms(self) -> RecordTerms:
+        return RecordTerms(self.amends, self.record_type)
+
+    def struct_hash(self) -> bytes:
+        """The EIP-712 hashStruct: 32 bytes."""
+        return self.terms.struct_hash(self.number, address_bytes(self.patient), self.body)
+
+    def as_abi(self) -> tuple[int, str, int, int, bytes]:
+        """The tuple that the contract's ABI takes."""
+        return (self.number, self.patient, self.amends, self.record_type, self.body)
+
+
+Header = InvoiceHeader | PrescriptionHeader | LicenceHeader | RecordHeader
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +422,52 @@ class DeliveryConfirmation:
         )
 
 
-PatientMessage = ClaimAuthorisation | AcceptAuthorisation | DeliveryConfirmation
+@dataclass(frozen=True, slots=True)
+class AccessGrant:
+    """The patient lets one institution read one record for one purpose until `until`.
+
+    `sequence` counts their acts on this record, institution and purpose, so that none is replayed.
+    """
+
+    number: int
+    institution: int
+    purpose: int
+    sequence: int
+    until: int
+
+    def struct_hash(self) -> bytes:
+        return keccak256(
+            _ACCESS_GRANT_TYPEHASH
+            + word(self.number)
+            + word(self.institution)
+            + word(self.purpose)
+            + word(self.sequence)
+            + word(self.until)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRevocation:
+    """The patient takes a grant back, or one of this sequence that nobody has relayed."""
+
+    number: int
+    institution: int
+    purpose: int
+    sequence: int
+
+    def struct_hash(self) -> bytes:
+        return keccak256(
+            _ACCESS_REVOCATION_TYPEHASH
+            + word(self.number)
+            + word(self.institution)
+            + word(self.purpose)
+            + word(self.sequence)
+        )
+
+
+PatientMessage = (
+    ClaimAuthorisation | AcceptAuthorisation | DeliveryConfirmation | AccessGrant | AccessRevocation
+)
 
 
 @dataclass(frozen=True, slots=True)

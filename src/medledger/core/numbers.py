@@ -12,12 +12,15 @@ Python and files hold them as one 18-digit integer; people see them with a dash.
 from __future__ import annotations
 
 import re
-from typing import NewType
+from typing import Literal, NewType
 
 from medledger.errors import BadNumber
 
 DocumentNumber = NewType("DocumentNumber", int)
 """bill code * 10**10 + bill number; fits uint64."""
+
+DocumentKind = Literal["Invoice", "Prescription", "Licence", "Record"]
+"""What a number is of; `core.kinds` says the rest of each."""
 
 BILL_NUMBER_SPAN = 10**10
 MAX_BILL_CODE = 10**8 - 1

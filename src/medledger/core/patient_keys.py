@@ -22,9 +22,9 @@ from coincurve import PrivateKey, PublicKey
 from eth_typing import ChecksumAddress
 
 from medledger.core.hashing import PatientMessage, checksum_address, keccak256, signing_digest
+from medledger.core.kinds import KINDS
+from medledger.core.numbers import DocumentKind
 from medledger.errors import BadPatientKey
-
-_BRANCHES = {"Invoice": 0, "Prescription": 1}
 
 
 class PatientKey:
@@ -56,11 +56,13 @@ class PatientKey:
         """The `xprv...` text. It is a secret: write it to a private file only."""
         return str(self._node.get_xpriv())
 
-    def address(self, kind: str, number: int) -> ChecksumAddress:
+    def address(self, kind: DocumentKind, number: int) -> ChecksumAddress:
         """The one-time address of a document."""
         return _address(PrivateKey(self._secret(kind, number)).public_key)
 
-    def sign(self, message: PatientMessage, kind: str, chain_id: int, contract: str) -> bytes:
+    def sign(
+        self, message: PatientMessage, kind: DocumentKind, chain_id: int, contract: str
+    ) -> bytes:
         """The 65-byte EIP-712 signature (r, s, v) by the one-time key of the message's document.
 
         s is in the lower half of the order, as contracts demand (EIP-2).
@@ -69,7 +71,7 @@ class PatientKey:
             self._secret(kind, message.number), signing_digest(message, chain_id, contract)
         )
 
-    def _secret(self, kind: str, number: int) -> bytes:
+    def _secret(self, kind: DocumentKind, number: int) -> bytes:
         return bytes(self._node.get_privkey_from_path(_path(kind, number)))
 
 
@@ -84,7 +86,7 @@ def address_of_key(key: bytes) -> ChecksumAddress:
     return _address(PrivateKey(key).public_key)
 
 
-def one_time_address(patient_key: str, kind: str, number: int) -> ChecksumAddress:
+def one_time_address(patient_key: str, kind: DocumentKind, number: int) -> ChecksumAddress:
     """The address that stands for the patient in the header of one document, in EIP-55 form.
 
     `patient_key` is an extended public key, or the address itself (0x and 40 hex digits). Raises
@@ -93,7 +95,7 @@ def one_time_address(patient_key: str, kind: str, number: int) -> ChecksumAddres
     return checksum_address(one_time_address_bytes(patient_key, kind, number))
 
 
-def one_time_address_bytes(patient_key: str, kind: str, number: int) -> bytes:
+def one_time_address_bytes(patient_key: str, kind: DocumentKind, number: int) -> bytes:
     """The 20 bytes of `one_time_address`."""
     high, low = divmod(number, 2**31)
     branch = _branch(patient_key, kind, high)
@@ -125,12 +127,12 @@ class _Branch:
 
 
 @lru_cache(maxsize=65536)
-def _branch(patient_key: str, kind: str, high: int) -> _Branch | bytes:
+def _branch(patient_key: str, kind: DocumentKind, high: int) -> _Branch | bytes:
     """The branch of an extended public key, or the 20 bytes of an address."""
     node = _key(patient_key)
     if isinstance(node, bytes):
         return node
-    chain_code, point = node.get_extended_pubkey_from_path([_BRANCHES[kind], high])
+    chain_code, point = node.get_extended_pubkey_from_path([KINDS[kind].branch, high])
     return _Branch(bytes(chain_code), bytes(point), PublicKey(bytes(point)))
 
 
@@ -154,8 +156,8 @@ def _address_given(text: str) -> bytes:
     return raw
 
 
-def _path(kind: str, number: int) -> list[int]:
-    return [_BRANCHES[kind], number >> 31, number & 0x7FFFFFFF]
+def _path(kind: DocumentKind, number: int) -> list[int]:
+    return [KINDS[kind].branch, number >> 31, number & 0x7FFFFFFF]
 
 
 def _address(point: PublicKey) -> ChecksumAddress:

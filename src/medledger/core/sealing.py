@@ -28,7 +28,7 @@ from sha3 import keccak_256
 from medledger.core.canonical import PAIR_END, Json, canonical, canonical_pairs
 from medledger.core.documents import Document, Fields, numbered_fields
 from medledger.core.hashing import Header, Terms, checksum_address, keccak256, leaf_hash
-from medledger.core.numbers import DocumentNumber
+from medledger.core.numbers import DocumentKind, DocumentNumber
 from medledger.core.patient_keys import one_time_address_bytes, require_patient_key
 from medledger.errors import BodyMismatch, InvalidDocument, UnknownField
 
@@ -48,8 +48,8 @@ class Draft(NamedTuple):
     """A line with the canonical bytes of `[name, value]` for each name, in order."""
 
     @property
-    def kind(self) -> str:
-        """`Invoice` or `Prescription`."""
+    def kind(self) -> DocumentKind:
+        """The document's."""
         return self.terms.kind
 
 

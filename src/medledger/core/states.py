@@ -13,6 +13,7 @@ class Kind(IntFlag):
     COURIER = 4
     PAYER = 8
     SUPERVISOR = 16
+    AUTHORITY = 32
 
 
 class _Named(IntEnum):
@@ -59,3 +60,23 @@ class State(_Named):
     IN_TRANSIT = 4
     DELIVERED = 5
     CANCELLED = 6
+
+
+class RecordType(_Named):
+    """What a record records."""
+
+    CONSULTATION = 1
+    TREATMENT = 2
+
+
+class Purpose(_Named):
+    """What a patient lets a record be read for: codes of HL7's PurposeOfUse."""
+
+    TREAT = 1
+    """Treatment."""
+    HPAYMT = 2
+    """Payment."""
+    HRESCH = 3
+    """Research."""
+    ETREAT = 4
+    """Emergency treatment, which may break the glass: read without a grant, and marked."""

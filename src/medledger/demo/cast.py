@@ -13,11 +13,11 @@ from medledger.chain.funding import fund
 from medledger.chain.keys import address_of
 from medledger.chain.rpc import Rpc
 from medledger.chain.sender import IN_FLIGHT, Receipt, Sender
+from medledger.core.numbers import DocumentKind
 from medledger.core.patient_keys import PatientKey
 from medledger.core.states import Kind
 from medledger.formats.fhir import BillRecord, Organisation, PrescriptionRecord
 from medledger.roles import Courier, Hospital, Patient, Payer, Pharmacy, Supervisor
-from medledger.roles.ledger_of import DocumentKind
 from medledger.roles.role import Role
 from medledger.roles.supervisor import Accreditation
 

@@ -25,6 +25,7 @@ from medledger.core.authorisation import Signed
 from medledger.core.documents import Document
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import PrescriptionHeader
+from medledger.core.numbers import DocumentKind
 from medledger.demo.cast import (
     COMPLEMENTARY,
     INPATIENT,
@@ -40,7 +41,6 @@ from medledger.demo.frauds import Fraud, Scene, try_frauds
 from medledger.errors import BadResource, NotEnoughData, OutputInUse
 from medledger.formats.fhir import BillRecord, BulkFolder
 from medledger.roles import Auditor, IssueReceipt, Payer
-from medledger.roles.ledger_of import DocumentKind
 
 DAY = 24 * 3600
 VALID_DAYS = 3

@@ -22,7 +22,7 @@ from medledger.chain.deployment import Ledgers, connect
 from medledger.chain.sender import Receipt
 from medledger.core.documents import Document
 from medledger.core.evidence import Evidence
-from medledger.core.numbers import format_number, parse_number
+from medledger.core.numbers import DocumentKind, format_number, parse_number
 from medledger.errors import (
     EvidenceError,
     InvalidDocument,
@@ -49,7 +49,7 @@ from medledger.gateway.openapi import body_of, with_bodies
 from medledger.gateway.problems import handle_errors
 from medledger.gateway.states import States
 from medledger.roles import Auditor, Hospital
-from medledger.roles.ledger_of import DocumentKind, ledger_of
+from medledger.roles.ledger_of import ledger_of
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]", "::1")
 STEPS = [kind.step for kind in EvidenceError.__subclasses__()]
@@ -285,7 +285,7 @@ def _verify(auditor: Auditor, text: bytes, at: int | None) -> VerificationBody:
     evidence = Evidence.from_json(text)
     auditor.verify(evidence, at=at)
     return VerificationBody(
-        kind="Prescription" if evidence.kind == "Prescription" else "Invoice",
+        kind=evidence.kind,
         number=format_number(evidence.number),
         issued_at=evidence.head.issued_at,
         steps=STEPS,

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSche
 from pydantic.alias_generators import to_camel
 
 from medledger.chain.sender import Receipt
-from medledger.core.numbers import format_number
+from medledger.core.numbers import DocumentKind, format_number
 from medledger.core.states import Hold, Standing, State
 from medledger.formats.json import Minor, StrictBody, UnixSeconds
 from medledger.roles import IssueReceipt, Step
@@ -161,7 +161,7 @@ class VerificationBody(_Answer):
     """Evidence that holds, and the steps that it passed."""
 
     valid: Literal[True] = True
-    kind: Literal["Invoice", "Prescription"]
+    kind: DocumentKind
     number: Number
     issued_at: UnixSeconds
     steps: Sequence[str]

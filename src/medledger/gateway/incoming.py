@@ -13,10 +13,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ValidationError
 
 from medledger.core.canonical import parse_strict
-from medledger.core.documents import Invoice, Prescription
+from medledger.core.documents import SomeDocument
+from medledger.core.numbers import DocumentKind
 from medledger.errors import InvalidDocument
 from medledger.formats.faults import first_fault
-from medledger.formats.json import Kind, document_of
+from medledger.formats.json import document_of
 
 MAX_BODY_BYTES = 1_000_000
 """A bill of 1,000 lines takes about a fifth of it."""
@@ -88,11 +89,11 @@ def strict_body(model: type[M]) -> Callable[[Request], Coroutine[Any, Any, M]]:
 
 
 def strict_document(
-    kind: Kind,
-) -> Callable[[Request], Coroutine[Any, Any, Invoice | Prescription]]:
+    kind: DocumentKind,
+) -> Callable[[Request], Coroutine[Any, Any, SomeDocument]]:
     """A dependency that reads a bill or prescription, as `strict_body` reads a model."""
 
-    async def read(request: Request) -> Invoice | Prescription:
+    async def read(request: Request) -> SomeDocument:
         return document_of(await _strict_json(request), kind)
 
     return read

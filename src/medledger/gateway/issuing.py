@@ -24,7 +24,7 @@ from medledger.errors import (
     SegmentExhausted,
 )
 from medledger.roles import Hospital, IssueReceipt
-from medledger.roles.hospital import BATCH
+from medledger.roles.issuer import BATCH
 
 PATIENCE_SECONDS = 20.0
 """How long a request waits for a chain on which nothing moves. What it has stored is issued later:

@@ -8,11 +8,11 @@ from medledger.chain import abi
 from medledger.chain.bindings import DocumentLedger, SegmentAllotted
 from medledger.chain.deployment import Ledgers
 from medledger.chain.events import fetch_events
-from medledger.core.numbers import format_number
+from medledger.core.numbers import DocumentKind, format_number
 from medledger.core.states import State
 from medledger.errors import NumberNotIssued
 from medledger.gateway.bodies import InvoiceStateBody, PrescriptionStateBody
-from medledger.roles.ledger_of import DocumentKind, ledger_of
+from medledger.roles.ledger_of import ledger_of
 
 ZERO_ADDRESS = "0x" + 40 * "0"
 
@@ -23,8 +23,8 @@ class States:
     def __init__(self, ledgers: Ledgers) -> None:
         self._ledgers = ledgers
         self._segments = {
-            kind: _Segments(ledger_of(ledgers, kind), ledgers.manifest.block)
-            for kind in ("Invoice", "Prescription")
+            kind: _Segments(ledger, ledgers.manifest.block)
+            for kind, ledger in ledgers.documents.items()
         }
 
     def invoice(self, number: int) -> InvoiceStateBody:

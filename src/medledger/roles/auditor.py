@@ -16,11 +16,20 @@ from medledger.chain import abi
 from medledger.chain import bindings as on_chain
 from medledger.chain.events import Logged, fetch_events
 from medledger.chain.replay import Replay
+from medledger.core.canonical import Json, canonical
 from medledger.core.evidence import Evidence
-from medledger.core.hashing import Header, name_hash
-from medledger.core.numbers import format_number
+from medledger.core.hashing import Header, LicenceHeader, keccak256, name_hash
+from medledger.core.kinds import KINDS
+from medledger.core.numbers import DocumentKind, format_number
+from medledger.core.reads import ReadProof
 from medledger.core.states import Hold
-from medledger.errors import AnchorMismatch, IssuerMismatch, StatusMismatch
+from medledger.errors import (
+    AnchorMismatch,
+    IssuerMismatch,
+    MalformedEvidence,
+    StatusMismatch,
+    UnknownField,
+)
 from medledger.roles.ledger_of import ledger_of
 from medledger.roles.role import Role
 
@@ -59,16 +68,56 @@ class Auditor(Role):
         """Returns nothing if the evidence holds; raises the `EvidenceError` of the step that fails.
 
         Steps: format, fields, header, path, anchor, issuer, status. Status means: issued by `at`,
-        and then neither reversed in whole, cancelled, on paper nor on hold; `at` is in Unix
-        seconds, by default the latest block's time. A suspension after issue does not matter: the
-        ledger let it issue.
+        and then neither reversed in whole, cancelled, amended, on paper nor on hold, and a licence
+        valid; `at` is in Unix seconds, by default the latest block's time. A suspension of the
+        issuer after issue does not matter: the ledger let it issue.
         """
         expected = evidence.verify_offline()
         self._verify_anchor(evidence, expected)
         self._verify_issuer(evidence)
         self._verify_status(evidence, self.now() if at is None else at)
 
-    def trace(self, number: int, kind: str = "Invoice") -> list[Step]:
+    def matches(self, evidence: Evidence, name: str, value: Json) -> bool:
+        """Whether a licence on chain has exactly this field with exactly this value.
+
+        The evidence must open the field: it has the salt. The ledger's view compares, so nothing
+        of this gets on chain; the node that is asked sees the value. Says nothing of validity: see
+        `is_valid_at`. Raises `UnknownField` where the evidence does not open it, `ProofInvalid`
+        where the ledger did not issue it, and `MalformedEvidence` where it is not of a licence.
+        """
+        header, disclosure = evidence.header, evidence.disclosure
+        if not isinstance(header, LicenceHeader):
+            raise MalformedEvidence(problem="it is not of a licence")
+        if name not in disclosure.opened or name not in disclosure.names:
+            raise UnknownField(field=name, known=", ".join(sorted(disclosure.opened)))
+        return self.ledgers.licences.matches(
+            header,
+            evidence.head,
+            evidence.path,
+            keccak256(canonical(list(disclosure.names))),
+            disclosure.digests,
+            disclosure.names.index(name),
+            disclosure.opened[name].salt,
+            canonical([name, value]),
+        )
+
+    def is_valid_at(self, number: int, at: int | None = None) -> bool:
+        """Whether an opened licence is valid at a second, by default the latest block's: neither
+        outside its validity nor suspended or revoked then."""
+        return self.ledgers.licences.is_valid_at(number, self.now() if at is None else at)
+
+    def verify_read(self, proof: ReadProof) -> None:
+        """Returns nothing if a read is among those that its hospital anchored of its day.
+
+        Raises `PathMismatch`, or `AnchorMismatch` where the chain has another root, or none.
+        """
+        held = self.ledgers.records.reads_of(proof.hospital, proof.day)
+        if (held.root, held.count) != (proof.root(), proof.count):
+            raise AnchorMismatch(
+                problem=f"institution {proof.hospital} has not anchored this for day {proof.day}"
+            )
+
+    def trace(self, number: int, kind: DocumentKind = "Invoice") -> list[Step]:
         """The whole life of a document on chain, oldest first: its batch and every event since."""
         found = list(self._events_of(number, kind))
         times = self.ledgers.rpc.timestamps([item.block for item in found])
@@ -111,13 +160,14 @@ class Auditor(Role):
 
     def _verify_issuer(self, evidence: Evidence) -> None:
         segment = ledger_of(self.ledgers, evidence.kind).segment_of(evidence.head.segment)
-        party = evidence.fields.get("InvoicingParty")
+        field = KINDS[evidence.kind].issuer
+        party = evidence.fields.get(field)
         if not isinstance(party, dict) or not isinstance(party.get("name"), str):
             return
         issuer = self.ledgers.institutions.institution_of(segment.institution)
         if name_hash(party["name"]) != issuer.name_hash:
             raise IssuerMismatch(
-                problem=f"InvoicingParty is not the name of institution {segment.institution}, "
+                problem=f"{field} is not the name of institution {segment.institution}, "
                 "which issued it"
             )
 
@@ -126,6 +176,8 @@ class Auditor(Role):
             issued_at = _utc(evidence.head.issued_at)
             raise StatusMismatch(problem=f"it was issued at {issued_at}, after {_utc(at)}")
         hold, paper_since = Hold.AS_ISSUED, 0
+        suspended: int | None = None
+        validity = _validity(evidence.header)
         for step in self.trace(evidence.number, evidence.kind):
             if step.time > at:
                 break
@@ -148,14 +200,34 @@ class Auditor(Role):
                     paper_since = 0
                 case on_chain.PrescriptionCancelled():
                     raise StatusMismatch(problem=f"it was cancelled at {_utc(step.time)}")
+                case on_chain.LicenceRevoked():
+                    raise StatusMismatch(problem=f"it was revoked at {_utc(step.time)}")
+                case on_chain.LicenceSuspended():
+                    suspended = step.time
+                case on_chain.SuspensionLifted():
+                    suspended = None
+                case on_chain.LicenceRenewed():
+                    validity = (validity[0], step.event.valid_until)
+                case on_chain.RecordAmended():
+                    raise StatusMismatch(
+                        problem=f"it was amended at {_utc(step.time)} by "
+                        f"{format_number(step.event.amendment)}"
+                    )
                 case _:
                     pass
         if paper_since:
             raise StatusMismatch(problem=f"it was exchanged for paper at {_utc(paper_since)}")
+        if suspended is not None:
+            raise StatusMismatch(problem=f"it is suspended since {_utc(suspended)}")
+        if not validity[0] <= at <= validity[1]:
+            raise StatusMismatch(
+                problem=f"it is valid from {_utc(validity[0])} to {_utc(validity[1])}, "
+                f"not at {_utc(at)}"
+            )
         if _is_held(evidence.header, hold):
             raise StatusMismatch(problem=f"it is on hold at {_utc(at)}")
 
-    def _events_of(self, number: int, kind: str) -> Iterator[Logged]:
+    def _events_of(self, number: int, kind: DocumentKind) -> Iterator[Logged]:
         """The events that name the number, after the one of its batch, in chain order."""
         ledger = ledger_of(self.ledgers, kind)
         manifest, rpc = self.ledgers.manifest, self.ledgers.rpc
@@ -207,6 +279,13 @@ class Auditor(Role):
 
 def _utc(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _validity(header: Header) -> tuple[int, int]:
+    """The first and last second of a licence, by its header; without end for anything else."""
+    if isinstance(header, LicenceHeader):
+        return header.valid_from, header.valid_until
+    return 0, 2**64
 
 
 def _is_held(header: Header, hold: Hold) -> bool:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from medledger.chain.contract import Call
 from medledger.core.batch import KeptDocument, SealedBatch, draft_of_kept, sealed_of
 from medledger.core.documents import Document
+from medledger.core.numbers import DocumentKind
 from medledger.core.sealing import Draft, Sealed, draft_of
 from medledger.errors import (
     DuplicateBusinessKey,
@@ -33,13 +34,13 @@ from medledger.errors import (
     MedledgerError,
     Refusal,
 )
-from medledger.roles.ledger_of import DocumentKind, ledger_of
+from medledger.roles.ledger_of import ledger_of
 from medledger.roles.segments import Numbers
 from medledger.sealers import Sealers, Ticket
 from medledger.store import BatchRow, NewBatch, NewDocument, NumbersTaken, SetAside, StoredDocument
 
 if TYPE_CHECKING:
-    from medledger.roles.hospital import Hospital
+    from medledger.roles.issuer import Issuer
 
 ISSUE_GAS = 200_000
 """Limit of a batch's transaction, which uses 65,000 whatever the batch holds, 90,000 if endorsed;
@@ -100,7 +101,7 @@ class Pipeline:
 
     def __init__(
         self,
-        hospital: Hospital,
+        hospital: Issuer,
         *,
         segment: int | None = None,
         batch: int,
@@ -168,7 +169,7 @@ class Pipeline:
         if len(kinds | ({self._kind} if self._kind else set())) != 1:
             raise InvalidDocument(field="kind", problem="is not the same throughout the stream")
         if self._kind is None:
-            self._kind = "Prescription" if kinds == {"Prescription"} else "Invoice"
+            (self._kind,) = kinds
             self._ledger = ledger_of(self._hospital.ledgers, self._kind)
             self._numbers = Numbers(self._hospital, self._kind, self._segment)
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from medledger.chain.bindings import DocumentLedger
 from medledger.chain.deployment import Ledgers
+from medledger.core.kinds import KINDS
+from medledger.core.numbers import DocumentKind
 
-DocumentKind = Literal["Invoice", "Prescription"]
 
-
-def ledger_of(ledgers: Ledgers, kind: str) -> DocumentLedger:
-    """The ledger of a document kind."""
-    return ledgers.prescriptions if kind == "Prescription" else ledgers.invoices
+def ledger_of(ledgers: Ledgers, kind: DocumentKind) -> DocumentLedger:
+    """The ledger of a document kind; raises `NotDeployed`."""
+    return ledgers.document_ledger(KINDS[kind].ledger)
 
 
 def kind_of_ledger(ledgers: Ledgers, address: str) -> DocumentKind:
     """The document kind of a ledger's address."""
-    return "Prescription" if address == ledgers.prescriptions.address else "Invoice"
+    return next(kind for kind, ledger in ledgers.documents.items() if ledger.address == address)

@@ -10,13 +10,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from medledger.chain.deployment import Ledgers
+from medledger.core.numbers import DocumentKind
 from medledger.core.transactions import Transaction
 from medledger.errors import NotFound
-from medledger.roles.ledger_of import DocumentKind, ledger_of
+from medledger.roles.ledger_of import ledger_of
 from medledger.store import DocumentStore
 from medledger.store import SetAside as Row
 
-KINDS: tuple[DocumentKind, ...] = ("Invoice", "Prescription")
 PAGE = 500
 
 
@@ -45,7 +45,7 @@ class Outbox:
 
     def documents(self) -> Iterator[SetAside]:
         """What was set aside, the oldest first."""
-        for kind in KINDS:
+        for kind in self._ledgers.documents:
             for row in self._rows(kind):
                 can_retry = row.draft is not None
                 yield SetAside(
@@ -108,7 +108,7 @@ class Outbox:
             after = rows[-1].id
 
     def _kinds(self, kind: DocumentKind | None) -> tuple[DocumentKind, ...]:
-        return KINDS if kind is None else (kind,)
+        return tuple(self._ledgers.documents) if kind is None else (kind,)
 
     def _address(self, kind: DocumentKind) -> str:
         return ledger_of(self._ledgers, kind).address

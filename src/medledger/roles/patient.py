@@ -9,11 +9,15 @@ from medledger.chain.deployment import Ledgers
 from medledger.core.authorisation import Signed
 from medledger.core.hashing import (
     AcceptAuthorisation,
+    AccessGrant,
+    AccessRevocation,
     ClaimAuthorisation,
     DeliveryConfirmation,
     PatientMessage,
 )
+from medledger.core.numbers import DocumentKind
 from medledger.core.patient_keys import PatientKey
+from medledger.core.states import Purpose
 
 DAY = 24 * 3600
 
@@ -30,8 +34,8 @@ class Patient:
         """The extended public key that hospitals derive one-time addresses from."""
         return self._key.public
 
-    def address(self, kind: str, number: int) -> str:
-        """The one-time address of a document (kind `Invoice` or `Prescription`)."""
+    def address(self, kind: DocumentKind, number: int) -> str:
+        """The one-time address of a document."""
         return self._key.address(kind, number)
 
     def authorise_claim(
@@ -66,11 +70,35 @@ class Patient:
         message = DeliveryConfirmation(number, self._sequence(number, sequence), deadline)
         return self._sign(message, "Prescription", self.ledgers.prescriptions.address)
 
+    def grant(
+        self,
+        number: int,
+        institution: int,
+        purpose: Purpose,
+        *,
+        until: int,
+        sequence: int | None = None,
+    ) -> Signed:
+        """Lets one institution read one record for one purpose until `until`, Unix seconds."""
+        if sequence is None:
+            sequence = self.ledgers.records.grant_of(number, institution, purpose).sequence
+        message = AccessGrant(number, institution, int(purpose), sequence, until)
+        return self._sign(message, "Record", self.ledgers.records.address)
+
+    def revoke(
+        self, number: int, institution: int, purpose: Purpose, *, sequence: int | None = None
+    ) -> Signed:
+        """Takes a grant back, relayed or not."""
+        if sequence is None:
+            sequence = self.ledgers.records.grant_of(number, institution, purpose).sequence
+        message = AccessRevocation(number, institution, int(purpose), sequence)
+        return self._sign(message, "Record", self.ledgers.records.address)
+
     def _sequence(self, number: int, sequence: int | None) -> int:
         if sequence is not None:
             return sequence
         return self.ledgers.prescriptions.prescription_of(number).sequence
 
-    def _sign(self, message: PatientMessage, kind: str, contract: str) -> Signed:
+    def _sign(self, message: PatientMessage, kind: DocumentKind, contract: str) -> Signed:
         signature = self._key.sign(message, kind, self.ledgers.chain_id, contract)
         return Signed(message, signature, self.ledgers.chain_id, contract)

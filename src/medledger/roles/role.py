@@ -15,6 +15,7 @@ from medledger.core.acts import Act
 from medledger.core.authorisation import Signed
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import OperatorConsent
+from medledger.core.kinds import KINDS
 from medledger.errors import AnchorMismatch, AuthorisationMismatch, KeyMissing, NotAnOperator
 
 DEPLOYMENTS = Path("deployments")
@@ -46,8 +47,9 @@ def open_ledgers_of_evidence(rpc_url: str, evidence: Evidence) -> Ledgers:
     chain_id = rpc.chain_id()
     if chain_id != anchor.chain_id:
         raise AnchorMismatch(problem=f"it is for chain {anchor.chain_id}, {rpc_url} is {chain_id}")
-    contract = "Prescriptions" if evidence.kind == "Prescription" else "Invoices"
-    return unpinned(rpc, contract, anchor.ledger, anchor.transaction, evidence.head.first)
+    return unpinned(
+        rpc, KINDS[evidence.kind].ledger, anchor.ledger, anchor.transaction, evidence.head.first
+    )
 
 
 class Role:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from medledger.chain import abi
 from medledger.chain.bindings import SegmentAllotted, SegmentEntry
 from medledger.chain.events import fetch_events
+from medledger.core.numbers import DocumentKind
 from medledger.errors import (
     NoSegment,
     RpcUnavailable,
@@ -15,15 +16,15 @@ from medledger.errors import (
     SegmentIsWithdrawn,
     SegmentUnknown,
 )
-from medledger.roles.ledger_of import DocumentKind, ledger_of
+from medledger.roles.ledger_of import ledger_of
 from medledger.store import SegmentRow
 
 if TYPE_CHECKING:
     from medledger.chain.deployment import Ledgers
-    from medledger.roles.hospital import Hospital
+    from medledger.roles.issuer import Issuer
 
 
-def fetch_segments(hospital: Hospital, kind: DocumentKind) -> dict[int, SegmentEntry]:
+def fetch_segments(hospital: Issuer, kind: DocumentKind) -> dict[int, SegmentEntry]:
     """The segments allotted to a hospital, by id, as they are on chain now."""
     ledgers, ledger = hospital.ledgers, ledger_of(hospital.ledgers, kind)
     topics = [abi.event_topic("SegmentAllotted"), None, f"0x{hospital.institution:064x}"]
@@ -49,7 +50,7 @@ class Numbers:
     A hospital that nobody endorses takes from endorsed segments last.
     """
 
-    def __init__(self, hospital: Hospital, kind: DocumentKind, segment: int | None) -> None:
+    def __init__(self, hospital: Issuer, kind: DocumentKind, segment: int | None) -> None:
         self._hospital = hospital
         self._kind: DocumentKind = kind
         self._ledger = ledger_of(hospital.ledgers, kind)

@@ -11,10 +11,10 @@ from medledger.chain.events import decode_log
 from medledger.chain.sender import Receipt
 from medledger.core.acts import Act
 from medledger.core.hashing import BatchEndorsement, OperatorConsent, name_hash
-from medledger.core.numbers import format_number
+from medledger.core.numbers import DocumentKind, format_number
 from medledger.core.states import Kind
 from medledger.errors import ActMismatch, KeyMissing
-from medledger.roles.ledger_of import DocumentKind, ledger_of
+from medledger.roles.ledger_of import ledger_of
 from medledger.roles.role import Role
 
 FOREVER = 2**63 - 1

@@ -11,6 +11,7 @@ from medledger.store.documents import (
     StoredDocument,
 )
 from medledger.store.journal import SqlJournal
+from medledger.store.reads import ReadDay, ReadLog, ReadRow
 
 __all__ = [
     "BatchRow",
@@ -18,6 +19,9 @@ __all__ = [
     "NewBatch",
     "NewDocument",
     "NumbersTaken",
+    "ReadDay",
+    "ReadLog",
+    "ReadRow",
     "SegmentRow",
     "SetAside",
     "SqlJournal",

@@ -39,6 +39,7 @@ from medledger.core.transactions import Intent, Signing
 from medledger.errors import DuplicateBusinessKey, NotFound, StoreError
 from medledger.store.database import Database, chunks, driver_errors
 from medledger.store.journal import SqlJournal
+from medledger.store.reads import ReadLog
 from medledger.store.schema import (
     UNISSUED,
     batches,
@@ -188,6 +189,7 @@ class DocumentStore:
         self.url = url
         self._database = Database(url)
         self.journal = SqlJournal(self._database)
+        self.reads = ReadLog(self._database)
 
     @property
     def name(self) -> str:

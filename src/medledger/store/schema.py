@@ -144,3 +144,25 @@ outbox = Table(
     Column("since", BigInteger, nullable=False),
     UniqueConstraint("ledger", "business_key", name="outbox_business_key"),
 )
+
+reads = Table(
+    "reads",
+    metadata,
+    Column("ledger", String(42), primary_key=True),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Index("reads_number", "ledger", "number"),
+)
+
+read_days = Table(
+    "read_days",
+    metadata,
+    Column("ledger", String(42), primary_key=True),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+)

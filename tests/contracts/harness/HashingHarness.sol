@@ -14,6 +14,14 @@ contract HashingHarness {
         return Hashing.prescriptionLeaf(header);
     }
 
+    function licenceLeaf(Hashing.LicenceHeader calldata header) external pure returns (bytes32) {
+        return Hashing.licenceLeaf(header);
+    }
+
+    function recordLeaf(Hashing.RecordHeader calldata header) external pure returns (bytes32) {
+        return Hashing.recordLeaf(header);
+    }
+
     function claimAuthorisation(uint64 number, uint32 payer, uint64 amount, uint32 sequence, uint64 deadline)
         external
         pure
@@ -44,6 +52,30 @@ contract HashingHarness {
 
     function operatorConsent(uint32 institution, uint64 deadline) external pure returns (bytes32) {
         return Hashing.operatorConsent(institution, deadline);
+    }
+
+    function accessGrant(uint64 number, uint32 institution, uint8 purpose, uint32 sequence, uint64 until)
+        external
+        pure
+        returns (bytes32)
+    {
+        return Hashing.accessGrant(number, institution, purpose, sequence, until);
+    }
+
+    function accessRevocation(uint64 number, uint32 institution, uint8 purpose, uint32 sequence)
+        external
+        pure
+        returns (bytes32)
+    {
+        return Hashing.accessRevocation(number, institution, purpose, sequence);
+    }
+
+    function fieldDigest(bytes32 salt, bytes calldata pair) external pure returns (bytes32) {
+        return Hashing.fieldDigest(salt, pair);
+    }
+
+    function body(bytes32 namesHash, bytes32[] calldata digests) external pure returns (bytes32) {
+        return Hashing.body(namesHash, digests);
     }
 
     function leaf(bytes32 structHash) external pure returns (bytes32) {

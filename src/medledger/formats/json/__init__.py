@@ -10,19 +10,22 @@ gateway takes one document, `read_documents` a stream of them, by the same rules
 
 from medledger.formats.json.bodies import (
     InvoiceBody,
+    LicenceBody,
     Minor,
     PrescriptionBody,
+    RecordBody,
     StrictBody,
     UnixSeconds,
 )
-from medledger.formats.json.documents import Kind, document_of, to_line
+from medledger.formats.json.documents import document_of, to_line
 from medledger.formats.json.stream import read_documents
 
 __all__ = [
     "InvoiceBody",
-    "Kind",
+    "LicenceBody",
     "Minor",
     "PrescriptionBody",
+    "RecordBody",
     "StrictBody",
     "UnixSeconds",
     "document_of",

@@ -1,4 +1,4 @@
-"""What the JSON of a bill or prescription may hold.
+"""What the JSON of a document may hold.
 
 The models mirror the dataclasses of `core.documents`, field by field, in camel case; a test
 compares them. Nothing is converted on the way: whole numbers are JSON integers, money is in minor
@@ -114,3 +114,42 @@ class PrescriptionBody(StrictBody):
     encounter: str = ""
     reason: str = ""
     on_hold: bool = False
+
+
+class LicenceBody(StrictBody):
+    """A licence before it has a number."""
+
+    business_key: BusinessKey
+    holder_key: str
+    issued_at: Moment
+    name: str
+    licence_type: Annotated[int, Field(ge=0, lt=2**16)]
+    code: str
+    valid_from: UnixSeconds
+    valid_until: UnixSeconds
+    issuing_authority: PartyBody
+    holder: PartyBody
+    scope: str = ""
+    place: str = ""
+    remark: str = ""
+
+
+class RecordBody(StrictBody):
+    """A consultation or treatment before it has a number."""
+
+    business_key: BusinessKey
+    patient_key: str
+    authored_at: Moment
+    record_type: Annotated[int, Field(gt=0, lt=2**8)]
+    hospital: PartyBody
+    practitioner: PartyBody
+    patient: PartyBody
+    encounter: str = ""
+    department: str = ""
+    complaint: str = ""
+    findings: str = ""
+    diagnoses: Annotated[tuple[str, ...], Some] = ()
+    treatment: str = ""
+    advice: str = ""
+    remark: str = ""
+    amends: Number | None = None

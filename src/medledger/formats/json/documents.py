@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import date
-from typing import Any, Literal, cast
+from enum import IntEnum
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import SchemaValidator, core_schema
 
 from medledger.core.canonical import Json, canonical
-from medledger.core.documents import Invoice, InvoiceLine, Party, Prescription, PrescriptionLine
-from medledger.core.numbers import format_number
+from medledger.core.documents import (
+    Invoice,
+    InvoiceLine,
+    Licence,
+    Party,
+    Prescription,
+    PrescriptionLine,
+    Record,
+    SomeDocument,
+)
+from medledger.core.numbers import DocumentKind, format_number
 from medledger.errors import InvalidDocument
 from medledger.formats.faults import first_fault
 from medledger.formats.json.bodies import (
     InvoiceBody,
     InvoiceLineBody,
+    LicenceBody,
     PartyBody,
     PrescriptionBody,
     PrescriptionLineBody,
+    RecordBody,
 )
-
-Kind = Literal["Invoice", "Prescription"]
 
 _DOCUMENTS: dict[type[BaseModel], type] = {
     PartyBody: Party,
@@ -31,7 +41,12 @@ _DOCUMENTS: dict[type[BaseModel], type] = {
     InvoiceBody: Invoice,
     PrescriptionLineBody: PrescriptionLine,
     PrescriptionBody: Prescription,
+    LicenceBody: Licence,
+    RecordBody: Record,
 }
+
+_NUMBERS = {"related_invoice", "amends"}
+"""Members that name another document."""
 
 _MEMBERS: dict[type, list[tuple[str, str, object]]] = {
     kind: [(field.name, to_camel(field.name), field.default) for field in fields(kind)]
@@ -40,19 +55,19 @@ _MEMBERS: dict[type, list[tuple[str, str, object]]] = {
 """Dataclass to (field, JSON member, default) of each of its fields."""
 
 
-def document_of(value: object, kind: Kind) -> Invoice | Prescription:
+def document_of(value: object, kind: DocumentKind) -> SomeDocument:
     """The document of strictly parsed JSON.
 
     Raises `InvalidDocument` with the path of the first field that is wrong, or `BadNumber`.
     """
     try:
-        return cast("Invoice | Prescription", _VALIDATORS[kind].validate_python(value))
+        return cast("SomeDocument", _VALIDATORS[kind].validate_python(value))
     except ValidationError as error:
         field, problem = first_fault(error)
         raise InvalidDocument(field=field or "body", problem=problem) from None
 
 
-def to_line(document: Invoice | Prescription) -> str:
+def to_line(document: SomeDocument) -> str:
     """The document as canonical JSON, without a line's end; what is as by default is left out.
 
     Raises what `core.canonical.canonical` raises.
@@ -67,10 +82,12 @@ def _plain(value: Any) -> Json:
         for name, member, default in members:
             inner = getattr(value, name)
             if inner != default:
-                found[member] = format_number(inner) if name == "related_invoice" else _plain(inner)
+                found[member] = format_number(inner) if name in _NUMBERS else _plain(inner)
         return found
     if isinstance(value, tuple):
         return [_plain(inner) for inner in value]
+    if isinstance(value, IntEnum):
+        return int(value)
     # Of a datetime too.
     return value.isoformat() if isinstance(value, date) else cast(Json, value)
 
@@ -110,7 +127,9 @@ def _making_documents(schema: Any) -> Any:
     )
 
 
-_VALIDATORS: dict[Kind, SchemaValidator] = {
+_VALIDATORS: dict[DocumentKind, SchemaValidator] = {
     "Invoice": SchemaValidator(_making_documents(InvoiceBody.__pydantic_core_schema__)),
     "Prescription": SchemaValidator(_making_documents(PrescriptionBody.__pydantic_core_schema__)),
+    "Licence": SchemaValidator(_making_documents(LicenceBody.__pydantic_core_schema__)),
+    "Record": SchemaValidator(_making_documents(RecordBody.__pydantic_core_schema__)),
 }

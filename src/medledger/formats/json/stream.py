@@ -10,10 +10,11 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 
-from medledger.core.documents import Invoice, Prescription
+from medledger.core.documents import SomeDocument
+from medledger.core.numbers import DocumentKind
 from medledger.errors import BadNumber, BadResource, InvalidDocument
 from medledger.formats.faults import Unfit, parse
-from medledger.formats.json.documents import Kind, document_of
+from medledger.formats.json.documents import document_of
 from medledger.formats.lines import Broken, plain, read_lines
 
 WHOLE = "line"
@@ -22,10 +23,10 @@ WHOLE = "line"
 
 def read_documents(
     stream: io.BufferedIOBase,
-    kind: Kind,
+    kind: DocumentKind,
     on_reject: Callable[[BadResource], None],
     name: str = "stdin",
-) -> Iterator[Invoice | Prescription]:
+) -> Iterator[SomeDocument]:
     """The documents of a stream, which errors call `name`.
 
     A line that is refused is given to `on_reject`, when it is met. Raises `BadResource` where the
@@ -47,7 +48,7 @@ def read_documents(
         ) from broken
 
 
-def read_document(text: bytes, kind: Kind) -> Invoice | Prescription:
+def read_document(text: bytes, kind: DocumentKind) -> SomeDocument:
     """The document of one line; raises `Unfit`."""
     try:
         return document_of(parse(text, WHOLE), kind)
@@ -57,4 +58,5 @@ def read_document(text: bytes, kind: Kind) -> Invoice | Prescription:
             WHOLE if field == "body" else str(field), str(error.values["problem"])
         ) from None
     except BadNumber:
-        raise Unfit("relatedInvoice", "is not a document number") from None
+        field = "amends" if kind == "Record" else "relatedInvoice"
+        raise Unfit(field, "is not a document number") from None
