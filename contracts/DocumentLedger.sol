@@ -178,20 +178,19 @@ abstract contract DocumentLedger is IDocumentLedger, Pausable, SignedActs {
         if (record.withdrawn) revert SegmentIsWithdrawn(segment);
         uint64 next = record.next;
         uint64 last = record.last;
-        // What follows the last number is told as exhaustion once that number was taken.
-        if (first < record.first || (first > last && first != next)) {
-            revert NumberOutsideSegment(first, segment);
+        if (first != next) {
+            if (first < record.first || first > last) revert NumberOutsideSegment(first, segment);
+            if (first < next) revert NumberAlreadyIssued(first);
+            revert NumberSkipped(first, next);
         }
-        if (first < next) revert NumberAlreadyIssued(first);
-        if (first > next) revert NumberSkipped(first, next);
-        uint64 left = last + 1 - next;
-        if (count > left) revert SegmentExhausted(segment, left, count);
+        uint64 following = next + count;
+        if (following > last + 1) revert SegmentExhausted(segment, last + 1 - next, count);
 
-        _segments[segment].next = next + count;
+        _segments[segment].next = following;
         headHashOf[first] =
             Hashing.headHash(Hashing.TreeHead(first, count, segment, uint64(block.timestamp)), root);
         emit BatchIssued(first, segment, record.institution, count, root, msg.sender);
-        if (count == left) emit SegmentUsedUp(segment, last);
+        if (following > last) emit SegmentUsedUp(segment, last);
     }
 
     function _segmentOfCaller(uint32 segment) private view returns (Segment memory record) {

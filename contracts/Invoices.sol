@@ -158,11 +158,15 @@ contract Invoices is IInvoices, DocumentLedger {
         returns (address patient, uint64 claimable)
     {
         Invoice storage record = _invoices[number];
+        Standing standing = record.standing;
         patient = record.patient;
+        claimable = record.claimable;
         if (patient == address(0)) revert InvoiceNotOpened(number);
-        _requireStanding(number, record.standing);
+        if (standing != Standing.Regular) {
+            _requireStanding(number, standing);
+            claimable -= _reversals[number].amount;
+        }
         _requireNotHeld(number, record.bornOnHold);
-        claimable = claimableOf(number);
     }
 
     function _isBornOnHold(uint64 number) internal view override returns (bool) {

@@ -22,13 +22,18 @@ from medledger.chain.keys import address_of
 from medledger.chain.local import LocalChain
 from medledger.chain.rpc import Rpc
 from medledger.chain.sender import Sender
+from medledger.core.acts import Act
 from medledger.core.documents import Invoice, InvoiceLine, Party, Prescription, PrescriptionLine
 from medledger.core.hashing import (
     AcceptAuthorisation,
+    BatchEndorsement,
     ClaimAuthorisation,
     DeliveryConfirmation,
+    Header,
+    InvoiceHeader,
     TreeHead,
     keccak256,
+    leaf_hash,
     name_hash,
 )
 from medledger.core.numbers import DocumentNumber, document_number
@@ -106,9 +111,9 @@ def measure(url: str) -> dict[str, int]:
         )
         meter.act("supervisor", call, "accredit an institution")
         ids[role] = ledgers.institutions.institution_count()
-    allot = ledgers.invoices.allot(ids["hospital"], 46060126, 1, 10**6)
+    allot = ledgers.invoices.allot(ids["hospital"], 46060126, 1, 10**6, False)
     meter.act("supervisor", allot, "allot a segment")
-    allot = ledgers.prescriptions.allot(ids["hospital"], 46080126, 1, 10**6)
+    allot = ledgers.prescriptions.allot(ids["hospital"], 46080126, 1, 10**6, False)
     meter.act("supervisor", allot)
 
     bill = Invoice(
@@ -125,7 +130,8 @@ def measure(url: str) -> dict[str, int]:
     first = document_number(46060126, 1)
     one = seal(bill, first, secret("one"))
     root = Tree([one.leaf]).root
-    meter.act("hospital", ledgers.invoices.issue(1, first, 1, root), "issue a batch of one")
+    issue = ledgers.invoices.issue(1, first, 1, root)
+    one_at = meter.act("hospital", issue, "issue a batch of one")
     many = [
         seal(
             replace(bill, business_key=f"visit {i}"),
@@ -166,9 +172,34 @@ def measure(url: str) -> dict[str, int]:
     meter.act("hospital", ledgers.invoices.release(1, first + 600), "release a held bill")
     reverse = ledgers.invoices.reverse(1, first + 700, 1, first + 701, 1)
     meter.act("hospital", reverse, "reverse a bill")
+    endorsed(meter, ledgers, ids["hospital"], one.header, TreeHead(first, 1, 1, one_at))
 
     prescribe(meter, ledgers, ids)
     return meter.costs
+
+
+def endorsed(
+    meter: Meter, ledgers: Ledgers, hospital: int, original: Header, head: TreeHead
+) -> None:
+    """An endorsed batch: a partial red letter of the first bill; and that bill on paper before."""
+    invoices, number = ledgers.invoices, original.number
+    exchange = invoices.exchange_for_paper(1, number, secret("copy"))
+    meter.act("hospital", exchange, "exchange a bill for paper")
+    meter.act("hospital", invoices.void_paper(1, number), "void a paper bill")
+    meter.act("supervisor", invoices.allot(hospital, 46060226, 1, 9, endorsed=True))
+    assert isinstance(original, InvoiceHeader)
+    first = document_number(46060226, 1)
+    letter = replace(original, number=first, claimable=1_000, on_hold=True)
+    root = leaf_hash(letter.struct_hash())
+    message = BatchEndorsement(2, first, 1, root, DEADLINE)
+    act = Act(message, ledgers.chain_id, invoices.address).signed(secret("supervisor"))
+    issue = invoices.issue_endorsed(2, first, 1, root, DEADLINE, act.signer, act.signature)
+    issued_at = meter.act("hospital", issue, "issue an endorsed batch")
+    meter.act("hospital", invoices.open(original, head, ()))
+    red_head = TreeHead(first, 1, 2, issued_at)
+    reverse = invoices.reverse_part(1, number, 2, letter, red_head, (), 1)
+    meter.act("hospital", reverse, "reverse part of a bill")
+    meter.act("supervisor", invoices.withdraw(2, 1), "withdraw a segment")
 
 
 def prescribe(meter: Meter, ledgers: Ledgers, ids: dict[str, int]) -> None:

@@ -402,7 +402,7 @@ def pause_switched_on(world: World, numbers: Any) -> str:
 def suspension_lifted(world: World, numbers: Any) -> str:
     id_ = world.ids["other_hospital"]
     storage = Storage(world.rpc, world.ledgers.institutions.address)
-    (slot,) = [s for s in mapping_slots(id_) if storage.read(s)]
+    (slot,) = [s for s in mapping_slots(id_) if storage.read(s) >> 8 & 1]
     storage.change(slot, 1 << 8)
     assert not world.ledgers.institutions.institution_of(id_).suspended
     return f"institution {id_}"

@@ -36,7 +36,7 @@ def hospital(world: World) -> Hospital:
     return world.hospital_again(endorse=world.supervisor.endorse)
 
 
-def asked(world: World, segment: int, **changes: object) -> Act:
+def asked(world: World, segment: int, /, **changes: object) -> Act:
     """A request for the next three numbers of a segment."""
     first = world.ledgers.invoices.segment_of(segment).next
     message = BatchEndorsement(segment, first, 3, bytes(32), world.now() + 60)
