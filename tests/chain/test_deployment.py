@@ -45,12 +45,14 @@ from medledger.errors import (
     ManifestInvalid,
     ManifestMissing,
     MedledgerError,
+    NotDeployed,
     RegionInvalid,
     RpcError,
     RpcUnavailable,
     WrongChain,
 )
 from medledger.roles import Auditor, Hospital, Supervisor
+from medledger.roles.ledger_of import ledger_of
 
 KEY = keccak256(b"a key that deploys")
 
@@ -476,6 +478,25 @@ def test_load__no_manifest_at_all__manifest_invalid(content: bytes, tmp_path: Pa
 def test_load__a_folder__manifest_invalid(tmp_path: Path) -> None:
     with pytest.raises(ManifestInvalid):
         Manifest.load(tmp_path)
+
+
+def test_load__of_before_licences_and_records__reads_the_rest_and_names_what_it_lacks(
+    manifest: Manifest, rpc: Rpc, tmp_path: Path
+) -> None:
+    said = json.loads(manifest.text())
+    for name in ("Licences", "Records"):
+        del said["contracts"][name]
+    path = tmp_path / "31337.json"
+    path.write_text(json.dumps(said), "utf-8")
+
+    ledgers = connect(rpc, Manifest.load(path)).at("latest")
+
+    assert list(ledgers.documents) == ["Invoice", "Prescription"]
+    assert ledgers.institutions.institution_count() == 10
+    assert Auditor(ledgers).audit().mismatches == []
+    for lacking in (lambda: ledgers.licences, lambda: ledger_of(ledgers, "Record")):
+        with pytest.raises(NotDeployed, match="it is older than this program"):
+            lacking()
 
 
 def test_load__of_before_confirmations__one(manifest: Manifest, tmp_path: Path) -> None:

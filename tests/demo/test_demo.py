@@ -46,6 +46,9 @@ KEYS = {
     "dispensed",
     "delivered",
     "reversed",
+    "licences",
+    "amended",
+    "reads",
     "frauds_refused",
     "mismatches",
     "rejected",
@@ -71,6 +74,7 @@ def assert_whole_story(result: DemoResult) -> None:
     assert (result.dispensed, result.delivered) == (ORDERS, ORDERS)
     assert result.claims > CLAIMS // 2
     assert result.reversed == CLAIMS // 50
+    assert (result.licences, result.amended, result.reads) == (1, 1, 2)
     assert result.rejected == []
     assert result.ok
 

@@ -13,15 +13,25 @@ from pydantic.alias_generators import to_camel
 from tests.formats.json_samples import BILL, ORDER, bills, orders
 
 from medledger.core.canonical import parse_strict
-from medledger.core.documents import Invoice, InvoiceLine, Party, Prescription, PrescriptionLine
+from medledger.core.documents import (
+    Invoice,
+    InvoiceLine,
+    Licence,
+    Party,
+    Prescription,
+    PrescriptionLine,
+    Record,
+)
 from medledger.errors import BadNumber, InvalidDocument, NotNormalForm
 from medledger.formats.json import document_of, to_line
 from medledger.formats.json.bodies import (
     InvoiceBody,
     InvoiceLineBody,
+    LicenceBody,
     PartyBody,
     PrescriptionBody,
     PrescriptionLineBody,
+    RecordBody,
 )
 
 
@@ -39,6 +49,8 @@ def bill_of(**changes: Any) -> Invoice:
         (InvoiceBody, Invoice),
         (PrescriptionLineBody, PrescriptionLine),
         (PrescriptionBody, Prescription),
+        (LicenceBody, Licence),
+        (RecordBody, Record),
     ],
 )
 def test_body__compared_with_its_document__has_the_same_fields_and_defaults(

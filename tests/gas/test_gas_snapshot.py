@@ -23,14 +23,26 @@ from medledger.chain.local import LocalChain
 from medledger.chain.rpc import Rpc
 from medledger.chain.sender import Sender
 from medledger.core.acts import Act
-from medledger.core.documents import Invoice, InvoiceLine, Party, Prescription, PrescriptionLine
+from medledger.core.documents import (
+    Invoice,
+    InvoiceLine,
+    Licence,
+    Party,
+    Prescription,
+    PrescriptionLine,
+    Record,
+)
 from medledger.core.hashing import (
     AcceptAuthorisation,
+    AccessGrant,
+    AccessRevocation,
     BatchEndorsement,
     ClaimAuthorisation,
     DeliveryConfirmation,
     Header,
     InvoiceHeader,
+    LicenceHeader,
+    RecordHeader,
     TreeHead,
     keccak256,
     leaf_hash,
@@ -103,6 +115,7 @@ def measure(url: str) -> dict[str, int]:
         "courier": Kind.COURIER,
         "payer": Kind.PAYER,
         "other payer": Kind.PAYER,
+        "authority": Kind.AUTHORITY,
     }
     ids = {}
     for role, kind in kinds.items():
@@ -175,6 +188,8 @@ def measure(url: str) -> dict[str, int]:
     endorsed(meter, ledgers, ids["hospital"], one.header, TreeHead(first, 1, 1, one_at))
 
     prescribe(meter, ledgers, ids)
+    license_(meter, ledgers, ids)
+    keep_records(meter, ledgers, ids)
     return meter.costs
 
 
@@ -200,6 +215,77 @@ def endorsed(
     reverse = invoices.reverse_part(1, number, 2, letter, red_head, (), 1)
     meter.act("hospital", reverse, "reverse part of a bill")
     meter.act("supervisor", invoices.withdraw(2, 1), "withdraw a segment")
+
+
+def license_(meter: Meter, ledgers: Ledgers, ids: dict[str, int]) -> None:
+    ledger = ledgers.licences
+    meter.act("supervisor", ledger.allot(ids["authority"], 33080126, 1, 10**6, False))
+    first = document_number(33080126, 1)
+    licence = Licence(
+        business_key="licence",
+        holder_key=PATIENT.public,
+        issued_at=datetime(2027, 1, 1, tzinfo=UTC),
+        name="licence",
+        licence_type=1,
+        code="L",
+        valid_from=START,
+        valid_until=DEADLINE,
+        issuing_authority=Party("A", "authority"),
+        holder=Party("D", "prescriber", 1),
+    )
+    many = [seal(licence, DocumentNumber(first + i), secret(f"licence {i}")) for i in range(BATCH)]
+    tree = Tree([item.leaf for item in many])
+    issued_at = meter.act("authority", ledger.issue(1, first, BATCH, tree.root))
+    head, number = TreeHead(first, BATCH, 1, issued_at), first + 500
+    header = many[500].header
+    assert isinstance(header, LicenceHeader)
+    steps = (
+        (ledger.open(header, head, tree.path(500)), f"open a licence of {BATCH:,}"),
+        (ledger.suspend(1, number, 1), "suspend a licence"),
+        (ledger.lift(1, number, 1), "lift a suspension"),
+        (ledger.renew(1, number, DEADLINE + 1, 1), "renew a licence"),
+        (ledger.revoke(1, number, 1), "revoke a licence"),
+    )
+    for call, sentence in steps:
+        meter.act("authority", call, sentence)
+
+
+def keep_records(meter: Meter, ledgers: Ledgers, ids: dict[str, int]) -> None:
+    ledger = ledgers.records
+    meter.act("supervisor", ledger.allot(ids["hospital"], 21020126, 1, 10**6, False))
+    first = document_number(21020126, 1)
+    record = Record(
+        business_key="record",
+        patient_key=PATIENT.public,
+        authored_at=datetime(2027, 1, 1, tzinfo=UTC),
+        record_type=1,
+        hospital=Party("H", "hospital"),
+        practitioner=Party("D", "prescriber", 1),
+        patient=Party("P", "patient", 1),
+    )
+    amendment = replace(record, amends=first)
+    both = [
+        seal(record, first, secret("record")),
+        seal(amendment, DocumentNumber(first + 1), secret("amendment")),
+    ]
+    tree = Tree([item.leaf for item in both])
+    issued_at = meter.act("hospital", ledger.issue(1, first, 2, tree.root))
+    head = TreeHead(first, 2, 1, issued_at)
+    for place, sentence in enumerate(("open a record", "open an amendment")):
+        header = both[place].header
+        assert isinstance(header, RecordHeader)
+        meter.act("hospital", ledger.open(header, head, tree.path(place)), sentence)
+    reader = (first, ids["pharmacy"], 1)
+    act = AccessGrant(*reader, 0, DEADLINE)
+    signature = PATIENT.sign(act, "Record", ledgers.chain_id, ledger.address)
+    meter.act("hospital", ledger.grant(*reader, DEADLINE, signature), "grant access")
+    revocation = PATIENT.sign(
+        AccessRevocation(*reader, 1), "Record", ledgers.chain_id, ledger.address
+    )
+    meter.act("hospital", ledger.revoke(*reader, revocation), "revoke access")
+    day = meter.time // (24 * 3600)
+    meter.act("hospital", ledger.anchor_reads(day - 1, 9, secret("reads")), "anchor the first day")
+    meter.act("hospital", ledger.anchor_reads(day, 9, secret("reads")), "anchor another day")
 
 
 def prescribe(meter: Meter, ledgers: Ledgers, ids: dict[str, int]) -> None:

@@ -85,13 +85,7 @@ def test_chain__of_one_patients_documents_of_every_kind__no_two_share_anything(
     addresses = [found["address"] for found in values.values()]
     assert len(set(addresses)) == len(documents) == 4 * MANY
 
-    # What is said of one document: every input and event with its number or address in it.
-    said: dict[tuple[DocumentKind, int], set[bytes]] = defaultdict(set)
-    for _, content in contents(world):
-        for one in documents:
-            if values[one]["address"] in content or one[1].to_bytes(8, "big") in content:
-                starts = range(len(content) - RUN + 1)
-                said[one] |= {content[start : start + RUN] for start in starts}
+    said = all_said(world, documents)
     assert set(said) == set(documents)
 
     public = _public(world)
@@ -99,6 +93,35 @@ def test_chain__of_one_patients_documents_of_every_kind__no_two_share_anything(
         for other in documents[position + 1 :]:
             shared = {run for run in said[one] & said[other] if not _is_public(run, public)}
             assert shared == set(), (one, other)
+
+
+def test_search__of_two_documents_of_one_address__finds_it(world: World) -> None:
+    """The search itself, on a hospital that gives one address to all."""
+    address = world.patient.address("Invoice", 1)
+    receipts = [world.issued(f"visit-{place}", patient_key=address) for place in range(2)]
+    for receipt in receipts:
+        evidence = receipt.evidence()
+        opening = (evidence.header, evidence.head, evidence.path)
+        world.hospital._send(world.ledgers.invoices.open(*opening))  # type: ignore[arg-type]
+    documents: Documents = [("Invoice", receipt.number) for receipt in receipts]
+
+    first, second = all_said(world, documents).values()
+
+    public = _public(world)
+    assert raw(address)[:RUN] in {run for run in first & second if not _is_public(run, public)}
+
+
+def all_said(world: World, documents: Documents) -> dict[tuple[DocumentKind, int], set[bytes]]:
+    """What is said of each document: every run of bytes of the inputs and events that have its
+    number or its address in them."""
+    said: dict[tuple[DocumentKind, int], set[bytes]] = defaultdict(set)
+    for _, content in contents(world):
+        for kind, number in documents:
+            address = raw(world.patient.address(kind, number))
+            if address in content or number.to_bytes(8, "big") in content:
+                starts = range(len(content) - RUN + 1)
+                said[kind, number] |= {content[start : start + RUN] for start in starts}
+    return said
 
 
 def test_chain__of_one_patients_documents_of_every_kind__shows_no_value_of_a_seal(

@@ -45,7 +45,7 @@ from medledger.roles import (
     Pharmacy,
     Supervisor,
 )
-from medledger.roles.hospital import Endorser
+from medledger.roles.issuer import Endorser
 
 DAY = 24 * 3600
 FAR_FUTURE = 2**40

@@ -51,8 +51,9 @@ def demo(data: Path, rpc: str | None, key: Path | None, out: Path) -> Output:
     """Run the whole story on a folder of bulk FHIR.
 
     Issues every bill, prescribes every active order, dispenses and delivers, locks and settles
-    claims with two payers in order, reverses some bills, tries eight frauds, and audits the result
-    from the chain alone. Exit code 0 means that nothing disagrees and every fraud was refused.
+    claims with two payers in order, reverses some bills, tries eight frauds, compares a licence,
+    amends, grants and reads a record, and audits the result from the chain alone. Exit code 0 means
+    that nothing disagrees and every fraud was refused.
     --key pays for gas where it is not free and the node has no account of its own.
     """
     from medledger.demo import run_demo
@@ -100,6 +101,9 @@ def _data(result: DemoResult) -> dict[str, object]:
         "dispensed": result.dispensed,
         "delivered": result.delivered,
         "reversed": result.reversed,
+        "licences": result.licences,
+        "amended": result.amended,
+        "reads": result.reads,
         "frauds_refused": result.frauds_refused,
         "mismatches": len(result.mismatches),
         "rejected": len(result.rejected),
@@ -116,6 +120,9 @@ def _text(result: DemoResult, rpc: str | None) -> list[str | Table]:
         ("delivered", f"{result.delivered:,}", _gas(result, "Prescriptions.deliver")),
         ("claims settled", f"{result.claims:,}", _gas(result, "Claims.settle")),
         ("bills reversed", f"{result.reversed:,}", _gas(result, "Invoices.reverse")),
+        ("licences compared", f"{result.licences:,}", _gas(result, "Licences.open")),
+        ("records amended", f"{result.amended:,}", _gas(result, "Records.open")),
+        ("reads anchored", f"{result.reads:,}", _gas(result, "Records.anchorReads")),
         ("resources refused", f"{len(result.rejected):,}", ""),
     ]
     frauds = [

@@ -17,7 +17,7 @@ from medledger.core.numbers import DocumentKind
 from medledger.core.patient_keys import PatientKey
 from medledger.core.states import Kind
 from medledger.formats.fhir import BillRecord, Organisation, PrescriptionRecord
-from medledger.roles import Courier, Hospital, Patient, Payer, Pharmacy, Supervisor
+from medledger.roles import Authority, Courier, Hospital, Patient, Payer, Pharmacy, Supervisor
 from medledger.roles.role import Role
 from medledger.roles.supervisor import Accreditation
 
@@ -26,6 +26,7 @@ SUPERVISOR = "Provincial finance bureau"
 PHARMACIES = ("First pharmacy", "Second pharmacy")
 COURIER = "Courier"
 COMPLEMENTARY = "Mutual aid fund"
+AUTHORITY = "Licensing authority"
 
 # Bill codes: region 46, class 06 (medical) or 08, kind 01 outpatient or 02 inpatient, year.
 OUTPATIENT, INPATIENT, PRESCRIPTION = 460601, 460602, 460801
@@ -61,6 +62,7 @@ class Cast:
     courier: Courier
     payers: dict[str, Payer]
     """By FHIR organisation id; the complementary payer under `COMPLEMENTARY`."""
+    authority: Authority
     wallets: dict[str, PatientKey]
     """By FHIR patient id, and by extended public key."""
 
@@ -71,6 +73,7 @@ class Cast:
     def close(self) -> None:
         for desk in self.hospitals.values():
             desk.role.close()
+        self.authority.close()
 
 
 class Wallets(dict[str, PatientKey]):
@@ -104,7 +107,7 @@ def gather(
     for order in prescriptions:
         shares.setdefault(order.hospital.id, (order.hospital, [], []))[2].append(order)
 
-    keys = _keys([*shares, *insurers, COMPLEMENTARY, *PHARMACIES, COURIER, SUPERVISOR])
+    keys = _keys([*shares, *insurers, COMPLEMENTARY, *PHARMACIES, COURIER, AUTHORITY, SUPERVISOR])
     _fund(rpc, keys, shares, insurers, funder)
     manifest, receipts = deploy(rpc, keys[SUPERVISOR], supervisor_name=SUPERVISOR, region=REGION)
     for receipt in receipts:
@@ -129,10 +132,11 @@ def gather(
         [Pharmacy(ledgers, keys[name]) for name in PHARMACIES],
         Courier(ledgers, keys[COURIER]),
         {id_: Payer(ledgers, keys[id_]) for id_ in [*insurers, COMPLEMENTARY]},
+        Authority(ledgers, keys[AUTHORITY], f"sqlite:///{folder / 'stores' / 'authority.db'}"),
         wallets,
     )
     roles: list[Role] = [desk.role for desk in desks.values()]
-    roles += [*cast.pharmacies, cast.courier, *cast.payers.values()]
+    roles += [*cast.pharmacies, cast.courier, *cast.payers.values(), cast.authority]
     for acting in roles:
         acting.sender.observer = observer
         acting.sender.in_flight, acting.sender.batched = in_flight, batched
@@ -154,6 +158,7 @@ def _accredit(
     wanted.append((COMPLEMENTARY, COMPLEMENTARY, Kind.PAYER))
     wanted += [(name, name, Kind.PHARMACY) for name in PHARMACIES]
     wanted.append((COURIER, COURIER, Kind.COURIER))
+    wanted.append((AUTHORITY, AUTHORITY, Kind.AUTHORITY))
     ids = supervisor.accredit_many(
         [Accreditation(name, kind, address_of(keys[id_]), REGION) for id_, name, kind in wanted]
     )

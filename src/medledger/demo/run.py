@@ -36,6 +36,7 @@ from medledger.demo.cast import (
     Wallets,
     gather,
 )
+from medledger.demo.charts import tell_charts
 from medledger.demo.comparison import Books, differences
 from medledger.demo.frauds import Fraud, Scene, try_frauds
 from medledger.errors import BadResource, NotEnoughData, OutputInUse
@@ -75,6 +76,9 @@ class DemoResult:
     dispensed: int = 0
     delivered: int = 0
     reversed: int = 0
+    licences: int = 0
+    amended: int = 0
+    reads: int = 0
     gas_per_bill: float = 0.0
     frauds: list[Fraud] = field(default_factory=list)
     mismatches: list[str] = field(default_factory=list)
@@ -185,6 +189,7 @@ class _Demo:
             self._reverse(to_reverse)
             self._try_frauds(kept, unused, accepted, delivered)
             self._finish(*accepted)
+            self._tell_charts()
             self._audit()
             self._write_evidence(kept, delivered)
         finally:
@@ -395,13 +400,22 @@ class _Demo:
         self.books.delivered.add(number)
         self.result.dispensed = self.result.delivered = len(self.books.delivered)
 
+    def _tell_charts(self) -> None:
+        self.progress("license, record and read", 0, 1)
+        auditor = Auditor.connect(self.result.rpc_url, deployment=self.result.deployment)
+        told = tell_charts(self.cast, auditor)
+        self.result.licences, self.result.amended = told.licences, told.amended
+        self.result.reads = told.reads
+        self.result.mismatches += told.wrong
+        self.progress("license, record and read", 1, 1)
+
     def _audit(self) -> None:
         """A connection of its own, the manifest's file, and nothing of the hospital's."""
         self.progress("audit", 0, 1)
         auditor = Auditor.connect(self.result.rpc_url, deployment=self.result.deployment)
         audit = auditor.audit()
         self.result.events = audit.events
-        self.result.mismatches = audit.mismatches + list(
+        self.result.mismatches += audit.mismatches + list(
             differences(self.cast, self.books, audit.state)
         )
         self.progress("audit", 1, 1)

@@ -82,7 +82,7 @@ function showValid(answer, evidence) {
 function sentence(kind, opened) {
   // Only a name that is opened has been compared with the issuer's.
   if ("InvoicingParty" in opened) return words.valid_named;
-  return kind === "Invoice" ? words.valid_invoice : words.valid_prescription;
+  return words[`valid_${kind.toLowerCase()}`];
 }
 
 function shown(name, value, currency) {

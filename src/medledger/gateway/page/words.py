@@ -16,6 +16,10 @@ WORDS: dict[str, dict[str, Any]] = {
         "valid_invoice": "这份票据由登记在册的医院开具，内容未被改动；目前没有冲红，也没有停用。",
         "valid_prescription": "这份处方由登记在册的医院开具，内容未被改动；目前没有作废，"
         "也没有停用。能否配药，请看有效期并询问药房。",
+        "valid_licence": "这份证照由登记在册的发证机关签发，内容未被改动；目前在有效期内，"
+        "没有暂停，也没有吊销。",
+        "valid_record": "这份病历由登记在册的医院开具，内容未被改动；目前没有更新的版本，"
+        "也没有停用。",
         "invalid": "不能认可",
         "unknown": "暂时无法查验",
         "try_later": "请稍后再试。",
@@ -71,6 +75,10 @@ WORDS: dict[str, dict[str, Any]] = {
         "valid_prescription": "An accredited hospital issued this prescription, and nothing in it "
         "was changed. It is neither cancelled nor on hold. Whether it can still be dispensed "
         "depends on how long it is valid: ask a pharmacy.",
+        "valid_licence": "An accredited authority issued this licence, and nothing in it was "
+        "changed. It is within its validity, and neither suspended nor revoked.",
+        "valid_record": "An accredited hospital issued this record, and nothing in it was changed. "
+        "It is the newest version, and not on hold.",
         "invalid": "Do not accept this",
         "unknown": "It cannot be checked now",
         "try_later": "Please try again later.",
