@@ -529,10 +529,6 @@ class LeasePeriodInvalid(Refusal):
     message = "the lease period is zero"
 
 
-class CheckpointUnorderedInsertion(Refusal):
-    message = "a block is older than the last change of an institution"
-
-
 class InvalidShortString(Refusal):
     message = "an EIP-712 domain string is damaged"
 
