@@ -100,6 +100,8 @@ def _data(result: DemoResult) -> dict[str, object]:
         "dispensed": result.dispensed,
         "delivered": result.delivered,
         "reversed": result.reversed,
+        "partly_reversed": result.partly_reversed,
+        "exchanged_for_paper": result.exchanged,
         "frauds_refused": result.frauds_refused,
         "mismatches": len(result.mismatches),
         "rejected": len(result.rejected),
@@ -116,6 +118,13 @@ def _text(result: DemoResult, rpc: str | None) -> list[str | Table]:
         ("delivered", f"{result.delivered:,}", _gas(result, "Prescriptions.deliver")),
         ("claims settled", f"{result.claims:,}", _gas(result, "Claims.settle")),
         ("bills reversed", f"{result.reversed:,}", _gas(result, "Invoices.reverse")),
+        (
+            "reversed in part",
+            f"{result.partly_reversed:,}",
+            _gas(result, "Invoices.reversePart"),
+        ),
+        ("batches endorsed", f"{result.partly_reversed:,}", _gas(result, "Invoices.issueEndorsed")),
+        ("exchanged for paper", f"{result.exchanged:,}", _gas(result, "Invoices.exchangeForPaper")),
         ("resources refused", f"{len(result.rejected):,}", ""),
     ]
     frauds = [
