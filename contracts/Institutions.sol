@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
+import {Arrays} from "@openzeppelin/contracts/utils/Arrays.sol";
 import {SignedActs} from "./SignedActs.sol";
 import {IInstitutions} from "./interfaces/IInstitutions.sol";
 import {Hashing} from "./libraries/Hashing.sol";
@@ -13,11 +13,12 @@ import {Kinds} from "./libraries/Kinds.sol";
 /// supervisor leaves the ledger without one. Trusts: its supervisors, all of them equally. Does not:
 /// check names, or limit a supervisor to its region.
 contract Institutions is IInstitutions, SignedActs {
-    using Checkpoints for Checkpoints.Trace208;
+    using Arrays for uint256[];
 
     mapping(uint32 institution => Institution) private _institutions;
-    /// @dev Until when an institution could act, as seen from each time on; 0 while it is suspended.
-    mapping(uint32 institution => Checkpoints.Trace208) private _history;
+    /// @dev Until when an institution could act, 0 while it is suspended, as of each change: its time at
+    /// bit 64, that end below. One slot a change, also in one second, so that estimates of gas hold.
+    mapping(uint32 institution => uint256[]) private _history;
     mapping(address account => Operator) private _operators;
     uint32 public institutionCount;
 
@@ -136,9 +137,10 @@ contract Institutions is IInstitutions, SignedActs {
 
     /// @inheritdoc IInstitutions
     function wasActiveAt(uint32 institution, uint64 time) external view returns (bool) {
-        // What comes after the largest key was never told: no block has that time.
-        uint48 key = time > type(uint48).max ? type(uint48).max : uint48(time);
-        return _institutions[institution].validFrom <= time && time <= _history[institution].upperLookup(key);
+        uint256[] storage history = _history[institution];
+        uint256 changes = history.upperBound((uint256(time) << 64) | type(uint64).max);
+        if (changes == 0) return false;
+        return _institutions[institution].validFrom <= time && time <= uint64(history[changes - 1]);
     }
 
     /// @inheritdoc IInstitutions
@@ -176,7 +178,8 @@ contract Institutions is IInstitutions, SignedActs {
 
     /// @dev From now on the institution can act until the end of its accreditation, or not at all.
     function _remember(uint32 institution, Institution storage record) private {
-        _history[institution].push(uint48(block.timestamp), record.suspended ? 0 : record.validUntil);
+        uint64 end = record.suspended ? 0 : record.validUntil;
+        _history[institution].push((block.timestamp << 64) | end);
     }
 
     /// @dev The record of an institution on which the calling supervisor acts; never its own, so that

@@ -535,10 +535,6 @@ class LeasePeriodInvalid(Refusal):
     message = "the lease period is zero"
 
 
-class CheckpointUnorderedInsertion(Refusal):
-    message = "a block is older than the last change of an institution"
-
-
 class HolderMissing(Refusal):
     message = "the header of licence {number} names no holder"
 

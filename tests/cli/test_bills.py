@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tests.cli.running import OWN_PAY, SHOWN, Town, run, run_program
 
+from medledger.core.hashing import keccak256
+
 
 def lock(town: Town, payer: str, number: str, amount: int, folder: Path) -> object:
     evidence = town.evidence(number, folder)
@@ -202,6 +204,45 @@ def test_reverse__bill_in_use__is_refused(town: Town, tmp_path: Path) -> None:
     assert ran.code == 4
     assert ran.error["code"] == "InvoiceInUse"
     assert ran.error["hint"] == "wait for the payers to settle or release"
+
+
+def test_reverse__part_of_a_bill__leaves_the_rest(town: Town) -> None:
+    number = town.bill()
+    part = ("reverse", number, "--amount-minor", 100, "--reason", 1)
+
+    ran = town.act("hospital", *part, "--refund", "refund-cli", "--json")
+    again = town.act("hospital", *part, "--refund", "refund-cli", "--json")
+    incomplete = town.act("hospital", *part)
+
+    assert ran.code == 0, ran.err
+    status = run("status", number, "--json").json
+    assert status["standing"] == "partly_reversed"
+    assert status["claimable_minor"] == ran.json["left_minor"]
+    assert status["issued_claimable_minor"] == ran.json["left_minor"] + 100
+    assert again.error["code"] == "InvoiceIsRedLetter"
+    assert incomplete.code == 2
+    assert "--amount-minor and --refund" in incomplete.err
+    trace = run("trace", number, "--json").json
+    assert [step["event"] for step in trace["steps"]][-1] == "InvoicePartlyReversed"
+
+
+def test_paper__exchanged_and_void__is_of_no_use_meanwhile(town: Town, tmp_path: Path) -> None:
+    number = town.bill()
+    evidence = town.evidence(number, tmp_path)
+    copy = tmp_path / "copy.pdf"
+    copy.write_bytes(b"a printed bill")
+
+    exchanged = town.act("hospital", "paper", "exchange", number, copy, "--json")
+    refused = run("verify", evidence)
+    voided = town.act("hospital", "paper", "void", number)
+
+    salt = bytes.fromhex(exchanged.json["salt"][2:])
+    paper_hash = keccak256(salt + copy.read_bytes())
+    assert exchanged.json["paper_hash"] == "0x" + paper_hash.hex()
+    assert refused.code == 5
+    assert "exchanged for paper" in refused.out + refused.err
+    assert voided.out.startswith(f"{number}: not on paper any more\n")
+    assert run("verify", evidence).code == 0
 
 
 def test_status__number_of_the_other_kind__says_how_to_ask(town: Town) -> None:

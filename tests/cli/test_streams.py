@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.running import Ran, Town, clean_environment, run, run_program
+from tests.cli.running import PROGRAM, Ran, Town, clean_environment, run, run_program
 
 from medledger.cli.issuing import SHOWN_PROBLEMS
+from medledger.core.acts import Act
+from medledger.core.hashing import BatchEndorsement
 
 ADDRESS = "0x" + "11" * 20
 
@@ -224,3 +226,36 @@ def test_issue__file_that_is_not_there__is_refused(town: Town, tmp_path: Path) -
 
     assert ran.code == 2
     assert "none.ndjson" in ran.err
+
+
+def test_issue__endorsed_segment__runs_the_command_that_endorses(
+    town: Town, tmp_path: Path
+) -> None:
+    allotted = town.act(
+        "supervisor", "allot", "--institution", town.institutions["hospital"], "--endorsed",
+        "--code", "46060826", "--first", 1, "--last", 9, "--json",
+    )  # fmt: skip
+    segment = ("--segment", allotted.json["segment"])
+    source = file_of(tmp_path, [bill("endorsed-1")])
+    command = f"{PROGRAM} endorse - --key {town.key('supervisor')}"
+
+    nobody = issue(town, source, *segment, "--json")
+    failing = issue(town, source, *segment, "--endorse", "false", "--json")
+    missing = issue(town, source, *segment, "--endorse", "/no/such/program", "--json")
+    ran = issue(town, source, *segment, "--endorse", command, "--json")
+
+    assert nobody.error["code"] == "EndorsementMissing"
+    assert (failing.error["code"], missing.error["code"]) == ("EndorserFailed", "EndorserFailed")
+    assert ran.json["issued"] == 1, ran.err
+    trace = run("trace", ran.json["first"], "--json").json
+    assert [step["event"] for step in trace["steps"]] == ["BatchIssued", "BatchEndorsed"]
+
+
+def test_endorse__a_request_for_another_chain__is_refused(town: Town, tmp_path: Path) -> None:
+    message = BatchEndorsement(1, 1, 1, bytes(32), 2**40)
+    request = tmp_path / "request.json"
+    request.write_text(Act(message, 1, "0x" + 40 * "0").to_json())
+
+    ran = town.act("supervisor", "endorse", request, "--json")
+
+    assert (ran.code, ran.error["code"]) == (3, "ActMismatch")

@@ -51,11 +51,18 @@ def test_accredit__by_a_payer__names_the_kind_that_is_missing(town: Town) -> Non
 
 def test_operator__added_and_removed__acts_and_then_does_not(town: Town, tmp_path: Path) -> None:
     institution, key = new_institution(town, tmp_path)
-    address = run("key", "new", tmp_path / "second.key").out.strip()
+    second, consent = tmp_path / "second.key", tmp_path / "consent.json"
+    address = run("key", "new", second).out.strip()
 
-    added = run("operator", "add", address, "--institution", institution, "--key", key)
-    removed = run("operator", "remove", address, "--key", key, "--json")
+    signed = run(
+        "operator", "consent", "--institution", institution, "--key", second, "--out", consent
+    )
+    added = run("operator", "add", consent, "--key", key)
+    others = run("operator", "remove", address, "--key", key, "--json")
+    removed = run("operator", "remove", address, "--key", second, "--json")
 
+    assert signed.out.startswith(f"{address} consents to act for institution {institution} until ")
+    assert others.error["code"] == "NotTheOperator"
     assert added.out.startswith(f"{address} acts for institution {institution}\n")
     assert removed.code == 0
     assert removed.json["operator"] == address
@@ -123,3 +130,33 @@ def test_allot__for_people__says_which_numbers(town: Town) -> None:
     assert town.ran["allot"].out == (
         "segment 1, 46060126-0000000001 to 46060126-0000001000, is institution 2's\n"
     )
+
+
+def test_withdraw__a_segment__shows_the_gap_in_segments(town: Town) -> None:
+    allotted = town.act(
+        "supervisor", "allot", "--institution", town.institutions["hospital"],
+        "--code", "46060926", "--first", 1, "--last", 9, "--json",
+    )  # fmt: skip
+    id_ = allotted.json["segment"]
+
+    withdrawn = town.act("supervisor", "withdraw", id_, "--reason", 2)
+    again = town.act("supervisor", "withdraw", id_, "--reason", 2, "--json")
+    shown = run("segments")
+    rows = {row["segment"]: row for row in run("segments", "--json").json["segments"]}
+
+    gap = ["46060926-0000000001", "46060926-0000000009"]
+    assert withdrawn.out.startswith(f"segment {id_}: {' to '.join(gap)} are never issued\n")
+    assert again.error["code"] == "SegmentIsWithdrawn"
+    assert " to ".join(gap) in shown.out
+    assert rows[id_] == {
+        "segment": id_,
+        "institution": int(town.institutions["hospital"]),
+        "first": gap[0],
+        "last": gap[1],
+        "issued": 0,
+        "left": 0,
+        "used_up": False,
+        "endorsed": False,
+        "never_issued": gap,
+    }
+    assert rows[1]["never_issued"] is None

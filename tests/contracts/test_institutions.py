@@ -757,6 +757,25 @@ def test_was_active_at__suspended_reinstated_and_renewed__each_time_as_it_was(
     assert was == {offset: offset in active for offset in was}
 
 
+def test_was_active_at__several_changes_in_one_second__the_last_counts(
+    institutions, ids, hospital, supervisor, chain
+):
+    provider, time = chain.provider, chain.pending_timestamp + 100
+    provider.auto_mine = False
+    try:
+        nonce, sent = supervisor.nonce, {"sender": supervisor, "gas": 200_000}
+        institutions.suspend(ids[hospital], 1, nonce=nonce, **sent)
+        institutions.reinstate(ids[hospital], nonce=nonce + 1, **sent)
+        institutions.suspend(ids[hospital], 1, nonce=nonce + 2, **sent)
+        chain.mine(timestamp=time)
+    finally:
+        provider.auto_mine = True
+
+    assert institutions.institutionOf(ids[hospital]).suspended
+    assert institutions.wasActiveAt(ids[hospital], time - 1)
+    assert not institutions.wasActiveAt(ids[hospital], time)
+
+
 def test_was_active_at__before_it_was_accredited__was_not_though_its_validity_began_earlier(
     institutions, accredit, chain
 ):

@@ -46,6 +46,8 @@ KEYS = {
     "dispensed",
     "delivered",
     "reversed",
+    "partly_reversed",
+    "exchanged_for_paper",
     "licences",
     "amended",
     "reads",
@@ -74,6 +76,8 @@ def assert_whole_story(result: DemoResult) -> None:
     assert (result.dispensed, result.delivered) == (ORDERS, ORDERS)
     assert result.claims > CLAIMS // 2
     assert result.reversed == CLAIMS // 50
+    assert (result.partly_reversed, result.exchanged) == (1, 1)
+    assert result.gas["Invoices.issueEndorsed"] < 100_000
     assert (result.licences, result.amended, result.reads) == (1, 1, 2)
     assert result.rejected == []
     assert result.ok
@@ -196,6 +200,12 @@ def test_differences__books_that_claim_more_than_the_chain_has__are_found(
     books = Books(
         settled={**settled, key: settled[key] + 1},
         reversed=dict(state.reversed_by),
+        refunded=dict(state.reversed_parts),
+        refunds={
+            red: number
+            for red, number in state.original_of.items()
+            if red not in state.reversed_by.values()
+        },
         delivered={
             n for n, entry in state.prescriptions.items() if entry.state.name == "DELIVERED"
         },

@@ -341,8 +341,7 @@ def withdraw(session: Session, segment: int, kind: DocumentKind, reason: int) ->
     cls=Command,
     examples=[
         "medledger endorse request.json --key supervisor.key",
-        "medledger issue bills.ndjson --key hospital.key "
-        '--endorse "medledger endorse - --key supervisor.key"',
+        "medledger endorse - --key supervisor.key < request.json",
     ],
 )
 @click.argument("file", type=IN_FILE)

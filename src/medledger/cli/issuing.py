@@ -108,6 +108,8 @@ def stream_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--key hospital.key",
         "medledger issue bills.ndjson.gz --key hospital.key --workers 2",
         "medledger issue - --key hospital.key < bills.ndjson",
+        "medledger issue bills.ndjson --key hospital.key "
+        '--endorse "medledger endorse - --key supervisor.key"',
     ],
 )
 @_options

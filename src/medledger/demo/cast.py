@@ -30,6 +30,8 @@ AUTHORITY = "Licensing authority"
 
 # Bill codes: region 46, class 06 (medical) or 08, kind 01 outpatient or 02 inpatient, year.
 OUTPATIENT, INPATIENT, PRESCRIPTION = 460601, 460602, 460801
+REFUNDS = 460603
+"""Partial red letters: each batch is endorsed by the supervisor."""
 
 GAS_OF = {"hospital": 400_000, "bill": 3_000, "claim": 300_000, "prescription": 400_000}
 """What a key may spend where gas is not free: generous, and the rest stays its own."""
@@ -122,7 +124,7 @@ def gather(
     desks: dict[str, HospitalDesk] = {}
     for position, (id_, (_, own_bills, own_orders)) in enumerate(shares.items(), 1):
         store = f"sqlite:///{folder / 'stores' / f'hospital-{position}.db'}"
-        role = Hospital(ledgers, keys[id_], store)
+        role = Hospital(ledgers, keys[id_], store, supervisor.endorse)
         desks[id_] = HospitalDesk(role, institutions[id_], own_bills, own_orders)
 
     cast = Cast(
@@ -166,7 +168,8 @@ def _accredit(
 
 
 def _allot(cast: Cast) -> None:
-    """Twice as many numbers as documents, so that red-letter bills have theirs."""
+    """Twice as many numbers as documents, so that red-letter bills have theirs; for each
+    hospital also a segment whose batches are endorsed."""
     year = datetime.fromtimestamp(cast.supervisor.now(), UTC).year % 100
     next_serial = {OUTPATIENT: 1, INPATIENT: 1, PRESCRIPTION: 1}
     places: list[tuple[HospitalDesk, int]] = []
@@ -185,6 +188,14 @@ def _allot(cast: Cast) -> None:
             rows.append((desk.institution, code * 100 + year, first, last, kind))
     for (desk, code), segment in zip(places, cast.supervisor.allot_many(rows), strict=True):
         desk.segments[code] = segment
+    desks = list(cast.hospitals.values())
+    refunds: list[tuple[int, int, int, int, DocumentKind]] = [
+        (desk.institution, REFUNDS * 100 + year, 9 * place + 1, 9 * place + 9, "Invoice")
+        for place, desk in enumerate(desks)
+    ]
+    segments = cast.supervisor.allot_many(refunds, endorsed=True)
+    for desk, segment in zip(desks, segments, strict=True):
+        desk.segments[REFUNDS] = segment
 
 
 def _keys(names: list[str]) -> dict[str, bytes]:

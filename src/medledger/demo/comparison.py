@@ -21,6 +21,10 @@ class Books:
     """(bill, payer) to minor units."""
     reversed: dict[int, int] = field(default_factory=dict)
     """Bill to red-letter bill."""
+    refunded: dict[int, int] = field(default_factory=dict)
+    """Bill to the minor units of it that a partial red letter took back."""
+    refunds: dict[int, int] = field(default_factory=dict)
+    """Partial red letter to its bill."""
     delivered: set[int] = field(default_factory=set)
     """Prescriptions that the patient has in full."""
 
@@ -43,13 +47,17 @@ def differences(cast: Cast, books: Books, state: Replay) -> Iterator[str]:
     }
     yield from _compare("claim (bill, payer)", books.settled, settled)
     yield from _compare("reversal of bill", books.reversed, state.reversed_by)
+    yield from _compare("refund of bill", books.refunded, state.reversed_parts)
+    originals = {red: number for number, red in books.reversed.items()} | books.refunds
+    yield from _compare("original of red letter", originals, state.original_of)
     standing = {
         number: entry.standing
         for number, entry in state.invoices.items()
         if entry.standing != Standing.REGULAR
     }
     expected = dict.fromkeys(books.reversed, Standing.REVERSED)
-    expected |= dict.fromkeys(books.reversed.values(), Standing.RED_LETTER)
+    expected |= dict.fromkeys(books.refunded, Standing.PARTLY_REVERSED)
+    expected |= dict.fromkeys(originals, Standing.RED_LETTER)
     yield from _compare("standing of bill", expected, standing)
     delivered = {
         number for number, entry in state.prescriptions.items() if entry.state == State.DELIVERED

@@ -3,12 +3,14 @@
     result = run_demo(Path("examples/synthea"), out=Path("demo-output"))
 
 Issue every bill in batches, prescribe every active order, accept, dispense, hand over, deliver,
-lock and settle with two payers in order, reverse some bills, try eight frauds; then a fresh
-auditor rebuilds everything from the chain and compares.
+lock and settle with two payers in order, reverse some bills, one of them in part and endorsed, put
+one on paper and back, try eight frauds; then a fresh auditor rebuilds everything from the chain and
+compares.
 """
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import statistics
 import time
@@ -24,13 +26,14 @@ from medledger.chain.sender import IN_FLIGHT, Receipt
 from medledger.core.authorisation import Signed
 from medledger.core.documents import Document
 from medledger.core.evidence import Evidence
-from medledger.core.hashing import PrescriptionHeader
+from medledger.core.hashing import PrescriptionHeader, keccak256
 from medledger.core.numbers import DocumentKind
 from medledger.demo.cast import (
     COMPLEMENTARY,
     INPATIENT,
     OUTPATIENT,
     PRESCRIPTION,
+    REFUNDS,
     Cast,
     HospitalDesk,
     Wallets,
@@ -76,6 +79,8 @@ class DemoResult:
     dispensed: int = 0
     delivered: int = 0
     reversed: int = 0
+    partly_reversed: int = 0
+    exchanged: int = 0
     licences: int = 0
     amended: int = 0
     reads: int = 0
@@ -187,6 +192,8 @@ class _Demo:
             kept.remove(unused)
             self._claim(kept)
             self._reverse(to_reverse)
+            self._refund(kept)
+            self._exchange(unused)
             self._try_frauds(kept, unused, accepted, delivered)
             self._finish(*accepted)
             self._tell_charts()
@@ -353,6 +360,28 @@ class _Demo:
                 self.books.reversed.update((number, red) for number, red, _ in rows)
                 self.progress("reverse bills", len(self.books.reversed), len(bills))
         self.result.reversed = len(self.books.reversed)
+
+    def _refund(self, kept: list[Issued]) -> None:
+        """Part of a bill, by a red letter of its hospital's endorsed segment."""
+        bill = next(one for one in kept if one.record.invoice.own_pay_minor)
+        desk = bill.desk
+        first = desk.role.segments("Invoice")[desk.segments[REFUNDS]].first
+        desk.role.reverse_part(
+            bill.number,
+            1,
+            REASON_WRITE_OFF,
+            business_key="refund-1",
+            segment=desk.segments[REFUNDS],
+        )
+        self.books.refunded[bill.number] = 1
+        self.books.refunds[first] = bill.number
+        self.result.partly_reversed = 1
+
+    def _exchange(self, unused: Issued) -> None:
+        """A bill on paper, which comes back."""
+        unused.desk.role.exchange_for_paper(unused.number, keccak256(secrets.token_bytes(32)))
+        unused.desk.role.void_paper(unused.number)
+        self.result.exchanged = 1
 
     def _try_frauds(
         self,
