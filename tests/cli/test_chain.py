@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.cli.running import Town, run, run_program, spawn
 
+from medledger.chain.abi import CONTRACTS
 from medledger.chain.local import free_port
 from medledger.chain.rpc import Rpc
 from medledger.errors import RpcUnavailable
@@ -124,7 +125,7 @@ def test_deploy__new_chain__writes_the_manifest_and_names_the_contracts(town: To
     found = town.ran["deploy"].json
 
     assert found["manifest"] == "deployments/31337.json"
-    assert set(found["contracts"]) == {"Institutions", "Invoices", "Claims", "Prescriptions"}
+    assert set(found["contracts"]) == set(CONTRACTS)
     assert found["chain_id"] == 31337
     assert found["supervisor"] == 1
     assert json.loads(town.manifest.read_text())["genesisHash"] == found["genesis_hash"]
