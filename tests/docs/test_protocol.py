@@ -186,7 +186,7 @@ def test_event__each__has_these_arguments_and_this_topic(row: list[str]) -> None
 
 
 def test_contracts__tables__were_read() -> None:
-    assert (len(VIEWS), len(EVENTS)) == (16, 10)
+    assert (len(VIEWS), len(EVENTS)) == (20, 14)
 
 
 def test_states__in_the_text__are_the_codes() -> None:
