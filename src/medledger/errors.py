@@ -17,6 +17,7 @@
     ├── ChainError               the chain cannot be used                  exit 6
     │   ├── RpcUnavailable       the only family worth retrying
     │   ├── RpcError             the node refused a request
+    │   ├── NodesDisagree, LogsOmitted   a node does not tell the truth
     │   └── WrongChain, ContractMissing, TransactionFailed (TransactionReverted,
     │       OutOfGas), ToolMissing, PortUnusable
     ├── SetupError               keys, manifest or store are missing or wrong  exit 7
@@ -525,6 +526,16 @@ class WrongChain(ChainError):
 class ContractMissing(ChainError):
     message = "no {contract} contract at {address} on {url}"
     hint = "deploy first: medledger deploy"
+
+
+class NodesDisagree(ChainError):
+    message = "{url} and {other} disagree over blocks {first} to {last}: {problem}"
+    hint = "ask a third node; nothing of these blocks was stored"
+
+
+class LogsOmitted(ChainError):
+    message = "{url} left out {count} logs of block {block} that its receipts have"
+    hint = "use another node; nothing of this block was stored"
 
 
 class TransactionFailed(ChainError):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medledger.cli.command import Command
-from medledger.cli.options import number_argument, number_kind_option, reading
+from medledger.cli.command import HELP_NAMES, Command, DefaultFamily
+from medledger.cli.options import index_option, number_argument, number_kind_option, reading
 from medledger.cli.output import Meter, Output, Table, as_plain, pairs, time_text
 from medledger.cli.session import Session
 from medledger.core.numbers import BILL_NUMBER_SPAN, DocumentNumber, format_number
@@ -100,8 +100,23 @@ def status(session: Session, number: DocumentNumber, kind: DocumentKind) -> Outp
     return Output(data, _status_lines(data))
 
 
-@click.command(
-    "audit", cls=Command, examples=["medledger audit", "medledger audit --until 1200 --json"]
+@click.group(
+    "audit",
+    cls=DefaultFamily,
+    default="rebuild",
+    context_settings=HELP_NAMES,
+    no_args_is_help=False,
+)
+def audit() -> None:
+    """Audit a deployment from the chain alone.
+
+    Without a command: rebuild. The others ask an index, a database of all events that sync makes
+    and brings up to date.
+    """
+
+
+@audit.command(
+    "rebuild", cls=Command, examples=["medledger audit", "medledger audit --until 1200 --json"]
 )
 @click.option(
     "--until",
@@ -110,7 +125,7 @@ def status(session: Session, number: DocumentNumber, kind: DocumentKind) -> Outp
     help="Last block to rebuild from; by default the latest.",
 )
 @reading
-def audit(session: Session, until: int | None) -> Output:
+def rebuild(session: Session, until: int | None) -> Output:
     """Rebuild the whole state from the chain and compare.
 
     Every event is replayed, the rules are checked, and the result is compared with what the
@@ -152,6 +167,48 @@ def audit(session: Session, until: int | None) -> Output:
     if mismatches:
         failure = AuditMismatch(count=len(mismatches), first=mismatches[0])
     return Output(data, text, failure)
+
+
+@audit.command(
+    "sync",
+    cls=Command,
+    examples=[
+        "medledger audit sync --index sqlite:///index.db",
+        "medledger audit sync --rpc http://one:8545,http://two:8545 --confirmations 12",
+    ],
+)
+@index_option
+@click.option(
+    "--confirmations",
+    type=click.IntRange(min=1),
+    metavar="BLOCKS",
+    help="Read blocks this deep only, their own counted; by default as the manifest says.",
+)
+@reading
+def sync(session: Session, index: str, confirmations: int | None) -> Output:
+    """Read all events into an index, from where it is.
+
+    It can be stopped anywhere. What the chain took back is read again. With several nodes in --rpc
+    each range is asked of all of them, and must be the same.
+    """
+    auditor = session.auditor()
+    with session.index(auditor, index) as opened:
+        with Meter("events") as meter:
+            done = auditor.sync(opened, confirmations=confirmations, advance=meter.advance)
+        total = opened.count()
+    data = {
+        "block": done.block,
+        "new_events": done.events,
+        "events": total,
+        "rolled_back": done.rolled_back,
+    }
+    rows = {
+        "up to block": done.block,
+        "new events": done.events,
+        "events": total,
+        "blocks read again": done.rolled_back,
+    }
+    return Output(data, pairs(rows))
 
 
 def _not_issued(number: int, kind: str) -> NotFound:

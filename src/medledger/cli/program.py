@@ -68,7 +68,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "verify": ("verify", "Verify evidence files against the chain."),
         "status": ("audit", "Show what the ledger holds of a document now."),
         "trace": ("audit", "Show everything that happened to a document, oldest first."),
-        "audit": ("audit", "Rebuild the whole state from the chain and compare."),
+        "audit": ("audit", "Audit a deployment from the chain alone."),
     },
     "Try, measure, serve": {
         "demo": ("demo", "Run the whole story on a folder of bulk FHIR."),

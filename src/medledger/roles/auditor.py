@@ -8,19 +8,22 @@ It trusts a node and the deployment manifest that it was given, and no hospital'
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from medledger.chain import abi
 from medledger.chain import bindings as on_chain
+from medledger.chain.deployment import connect
 from medledger.chain.events import Logged, fetch_events
 from medledger.chain.replay import Replay
+from medledger.chain.rpc import Rpc
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import Header, name_hash
 from medledger.core.numbers import format_number
 from medledger.core.states import Hold
 from medledger.errors import AnchorMismatch, IssuerMismatch, StatusMismatch
+from medledger.index import EventIndex, Synced, sync
 from medledger.roles.ledger_of import ledger_of
 from medledger.roles.role import Role
 
@@ -89,6 +92,25 @@ class Auditor(Role):
         time = self.ledgers.rpc.timestamps([last])[last]
         differences = state.differences(self.ledgers.at(last), time)
         return Audit(state, last, time, count, state.breaches(time) + differences)
+
+    def sync(
+        self,
+        index: EventIndex,
+        *,
+        confirmations: int | None = None,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> Synced:
+        """Brings an index up to the chain; every node that was named is asked for every range.
+
+        `confirmations` is the manifest's by default. Raises `NodesDisagree`, `LogsOmitted`,
+        `RpcUnavailable`, `WrongChain`, `ContractMissing` or `StoreError`.
+        """
+        manifest = self.ledgers.manifest
+        nodes = [Rpc([url]) for url in self.ledgers.rpc.urls]
+        for node in nodes:
+            connect(node, manifest)
+        depth = manifest.confirmations if confirmations is None else confirmations
+        return sync(index, nodes, confirmations=depth, advance=advance)
 
     def _verify_anchor(self, evidence: Evidence, expected: bytes) -> None:
         ledger = ledger_of(self.ledgers, evidence.kind)
