@@ -112,6 +112,23 @@ class Auditor(Role):
         depth = manifest.confirmations if confirmations is None else confirmations
         return sync(index, nodes, confirmations=depth, advance=advance)
 
+    def rebuild(self, index: EventIndex) -> Audit:
+        """The state that the events of an index make, and the rules that it breaks.
+
+        Storage is not read: `audit` compares with it.
+        """
+        contracts = self.ledgers.manifest.contracts
+        state = Replay(self.ledgers)
+        count = 0
+        for found in index.events():
+            event = on_chain.EVENTS[found.name](found.arguments)
+            address = contracts[found.contract].address
+            logged = Logged(event, address, found.block, found.transaction, found.log_index)
+            state.apply(logged, found.time)
+            count += 1
+        time = index.last_time()
+        return Audit(state, index.place().next_block - 1, time, count, state.breaches(time))
+
     def _verify_anchor(self, evidence: Evidence, expected: bytes) -> None:
         ledger = ledger_of(self.ledgers, evidence.kind)
         anchor = evidence.anchor
