@@ -24,7 +24,7 @@
     │   └── ManifestMissing, ManifestInvalid, KeyMissing, StoreError, NoSegment, NotIssued,
     │       NotFound
     └── AuditError               chain and records disagree                exit 8
-        └── AuditMismatch, FraudWentThrough
+        └── AuditMismatch, FraudWentThrough, IrregularityFound
 
 A message says what was expected, what was found and what to do. It never prints a document,
 a salt or a key.
@@ -612,3 +612,8 @@ class FraudWentThrough(AuditError):
 
 class AuditMismatch(AuditError):
     message = "{count} of the records disagree with the chain; the first: {first}"
+
+
+class IrregularityFound(AuditError):
+    message = "{count} findings, the gravest: {first}"
+    hint = "look at each; what is explained stays found, so go on with --since"

@@ -168,6 +168,9 @@ index_option = click.option(
 )
 
 
+since_option = click.option("--since", type=TIME, help="What happened at this time or later only.")
+
+
 def reason_option(meaning: str, *, required: bool = False) -> Callable[[F], F]:
     """`--reason`: a code of the caller's own table."""
     return click.option(

@@ -24,6 +24,7 @@ from medledger.core.numbers import format_number
 from medledger.core.states import Hold
 from medledger.errors import AnchorMismatch, IssuerMismatch, StatusMismatch
 from medledger.index import EventIndex, Synced, sync
+from medledger.index.questions import life
 from medledger.roles.ledger_of import ledger_of
 from medledger.roles.role import Role
 
@@ -70,8 +71,18 @@ class Auditor(Role):
         self._verify_issuer(evidence)
         self._verify_status(evidence, self.now() if at is None else at)
 
-    def trace(self, number: int, kind: str = "Invoice") -> list[Step]:
-        """The whole life of a document on chain, oldest first: its batch and every event since."""
+    def trace(
+        self, number: int, kind: str = "Invoice", *, index: EventIndex | None = None
+    ) -> list[Step]:
+        """The whole life of a document on chain, oldest first: its batch and every event since.
+
+        With an `index`, as that has it, and no node is asked.
+        """
+        if index is not None:
+            return [
+                Step(e.time, e.block, e.transaction, on_chain.EVENTS[e.name](e.arguments))
+                for e in life(index, number, kind)
+            ]
         found = list(self._events_of(number, kind))
         times = self.ledgers.rpc.timestamps([item.block for item in found])
         return [Step(times[i.block], i.block, i.transaction, i.event) for i in found]
@@ -120,14 +131,20 @@ class Auditor(Role):
         contracts = self.ledgers.manifest.contracts
         state = Replay(self.ledgers)
         count = 0
+        unknown = []
         for found in index.events():
+            if not found.name:
+                place = f"log {found.log_index} of block {found.block}"
+                unknown.append(f"{place} is an event that this version does not know")
+                continue
             event = on_chain.EVENTS[found.name](found.arguments)
             address = contracts[found.contract].address
             logged = Logged(event, address, found.block, found.transaction, found.log_index)
             state.apply(logged, found.time)
             count += 1
         time = index.last_time()
-        return Audit(state, index.place().next_block - 1, time, count, state.breaches(time))
+        block = index.place().next_block - 1
+        return Audit(state, block, time, count, unknown + state.breaches(time))
 
     def _verify_anchor(self, evidence: Evidence, expected: bytes) -> None:
         ledger = ledger_of(self.ledgers, evidence.kind)
