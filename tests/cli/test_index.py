@@ -89,7 +89,7 @@ def test_audit_check__a_hospital_acted_before_its_suspension__ends_with_8(
     people, machines = (run("audit", "check", "--index", index, *flag) for flag in ([], ["--json"]))
 
     assert (people.code, machines.code) == (8, 8)
-    assert machines.error["name"] == "IrregularityFound"
+    assert machines.error["code"] == "IrregularityFound"
     found = [item for item in machines.json["findings"] if item["rule"] == "acting_near_suspension"]
     assert found[0]["evidence"][-1]["event"] == "InstitutionSuspended"
     assert "acting_near_suspension" in people.out

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -92,6 +92,7 @@ def _make_claims(scene: Stage, count: int, claims: int) -> None:
             used.append(receipt)
     key, institution = scene.accredit("商业保险", Kind.PAYER)
     payer = Payer(scene.ledgers, key)
+    payer.sender.policy = replace(payer.sender.policy, in_flight=BATCH)
     deadline = payer.now() + YEAR
     for start, part in _numbered(used):
         rows = []
@@ -110,6 +111,7 @@ def _make_prescriptions(scene: Stage, count: int) -> None:
     patients = make_patients()
     key, institution = scene.accredit("药店", Kind.PHARMACY)
     pharmacy = Pharmacy(scene.ledgers, key)
+    pharmacy.sender.policy = replace(pharmacy.sender.policy, in_flight=BATCH)
     deadline = pharmacy.now() + YEAR
     documents = prescriptions(patients, count, valid_until=deadline)
     receipts = list(scene.hospital.issue_many(documents, batch=BATCH))
