@@ -1,7 +1,8 @@
 """The index itself: what it holds, and how a portion comes in or goes out again.
 
 A portion and the place that reading has reached change in one transaction, and only if no other
-program was faster.
+program was faster. It does not wait for the disk: what a power cut takes, the chain tells again,
+and the place goes back with it.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class EventIndex:
         with_events = {log.block for log in portion.logs}
         recent = portion.last - KEPT
         kept = [h for h in portion.headers if h.number > recent or h.number in with_events]
-        with self._database.writing() as connection:
+        with self._database.noting() as connection:
             if self._locked_place(connection) != before:
                 return False
             connection.execute(insert(blocks), [_block_row(header) for header in kept])
@@ -106,7 +107,7 @@ class EventIndex:
 
     def roll_back(self, next_block: int, before: Place) -> bool:
         """Drops a block and all after it; False where `before` is not the place."""
-        with self._database.writing() as connection:
+        with self._database.noting() as connection:
             if self._locked_place(connection) != before:
                 return False
             connection.execute(delete(events).where(events.c.block >= next_block))
