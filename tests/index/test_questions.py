@@ -23,7 +23,7 @@ def test_segments__of_a_deployment__are_what_the_ledgers_hold(
     found = questions.segments(told)
 
     for segment in found:
-        ledger = getattr(world.ledgers, segment.contract.lower())
+        ledger = world.ledgers.document_ledger(segment.contract)
         held = ledger.segment_of(segment.segment)
         assert (segment.institution, segment.first, segment.last) == (
             held.institution,
@@ -33,7 +33,23 @@ def test_segments__of_a_deployment__are_what_the_ledgers_hold(
         assert segment.issued == held.next - held.first
         assert segment.left == held.last + 1 - held.next
         assert (segment.gaps, segment.is_exhausted) == ((), False)
-    assert len(found) == 3
+    assert len(found) == 5
+
+
+def test_segments__one_withdrawn__has_a_gap_and_none_left(told: EventIndex, world: World) -> None:
+    bills = world.deployment.bills
+    held = world.ledgers.invoices.segment_of(bills)
+    world.supervisor.withdraw(bills, 7)
+    world.auditor.sync(told)
+
+    (segment,) = (
+        one
+        for one in questions.segments(told, institution=world.ids["hospital"])
+        if (one.contract, one.segment) == ("Invoices", bills)
+    )
+
+    assert segment.gaps == ((held.next, held.last),)
+    assert (segment.is_withdrawn, segment.left) == (True, 0)
 
 
 def test_batches__of_a_hospital__each_with_its_root(told: EventIndex, world: World) -> None:

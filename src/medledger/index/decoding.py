@@ -19,7 +19,7 @@ Reader = Callable[[bytes], Any]
 
 KEYED: dict[str, tuple[str, ...]] = {
     "number": ("number", "first"),
-    "other_number": ("redLetter",),
+    "other_number": ("redLetter", "amendment"),
     "institution": ("institution", "payer", "pharmacy", "courier"),
     "segment": ("segment",),
 }

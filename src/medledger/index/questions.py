@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from medledger.core.kinds import KINDS
 from medledger.index.book import EventIndex, Found
 
-LIFE_OF = {"Invoice": ("Invoices", "Claims"), "Prescription": ("Prescriptions",)}
+LIFE_OF: dict[str, tuple[str, ...]] = {kind: (entry.ledger,) for kind, entry in KINDS.items()}
+LIFE_OF["Invoice"] += ("Claims",)
 """Kind of document to the contracts whose events make its life."""
 
 CLAIM_STATUSES = ("locked", "expired", "reimbursed", "released")
@@ -34,7 +36,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Numbers that an institution was allotted, and how far it is. `gaps` are first and last."""
+    """Numbers that an institution was allotted, and how far it is.
+
+    `gaps` are the first and last of numbers that are never issued.
+    """
 
     contract: str
     segment: int
@@ -43,10 +48,11 @@ class Segment:
     last: int
     issued: int = 0
     gaps: tuple[tuple[int, int], ...] = ()
+    is_withdrawn: bool = False
 
     @property
     def left(self) -> int:
-        return self.last - self.first + 1 - self.issued
+        return 0 if self.is_withdrawn else self.last - self.first + 1 - self.issued
 
     @property
     def is_exhausted(self) -> bool:
@@ -111,7 +117,7 @@ def segments(index: EventIndex, *, institution: int | None = None) -> list[Segme
     """All segments, with what was issued of them and left out."""
     found: dict[tuple[str, int], Segment] = {}
     reached: dict[tuple[str, int], int] = {}
-    for event in index.events(names=["SegmentAllotted", "BatchIssued"], institution=institution):
+    for event in index.events(names=["SegmentAllotted", "BatchIssued", "SegmentWithdrawn"]):
         said = event.arguments
         key = (event.contract, said["segment"])
         if event.name == "SegmentAllotted":
@@ -120,10 +126,14 @@ def segments(index: EventIndex, *, institution: int | None = None) -> list[Segme
             reached[key] = first
             continue
         held, first = found[key], said["first"]
+        if event.name == "SegmentWithdrawn":
+            gaps = (*held.gaps, (first, said["last"]))
+            found[key] = replace(held, gaps=gaps, is_withdrawn=True)
+            continue
         gaps = held.gaps if first == reached[key] else (*held.gaps, (reached[key], first - 1))
         found[key] = replace(held, issued=held.issued + said["count"], gaps=gaps)
         reached[key] = first + said["count"]
-    return list(found.values())
+    return [one for one in found.values() if institution in (None, one.institution)]
 
 
 def claims(
