@@ -12,7 +12,7 @@ from tests.simulation.invariants import problems
 from tests.simulation.simulation import Kept, Simulation, Violation
 
 from medledger.chain.keys import address_of
-from medledger.core.hashing import keccak256
+from medledger.core.hashing import keccak256, word
 
 CALM = 26
 """A seed without faults at the node, on SQLite."""
@@ -37,9 +37,12 @@ def nonce_that_nobody_uses(simulation: Simulation) -> None:
 
 
 def suspension_without_event(simulation: Simulation) -> None:
-    """The first slot of the hospital's record: kinds take one byte, the suspension the next."""
+    """The first slot of the hospital's record: kinds take one byte, the suspension the next.
+
+    The records are the third variable, after two of the base that knows the EIP-712 domain.
+    """
     address, wire = simulation.ledgers.institutions.address, simulation.node.wire
-    slot = "0x" + keccak256(simulation.stage.hospital.to_bytes(32) + bytes(32)).hex()
+    slot = "0x" + keccak256(word(simulation.stage.hospital) + word(2)).hex()
     record = int(wire.ask("eth_getStorageAt", address, slot, "latest"), 16)
     wire.ask("anvil_setStorageAt", address, slot, f"0x{record ^ 0x100:064x}")
 
