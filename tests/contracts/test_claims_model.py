@@ -82,6 +82,14 @@ class Model:
             return "DocumentIsHeld", {"number": number}
         return None
 
+    def refuse_hold(self, number, wanted):
+        bill = self.bills[number]
+        if wanted == Hold.HELD:
+            return ("DocumentIsHeld", {"number": number}) if bill.hold == Hold.HELD else None
+        born_so = bill.opened and bill.born_on_hold and bill.hold == Hold.AS_ISSUED
+        is_held = bill.hold == Hold.HELD or born_so
+        return None if is_held else ("DocumentNotHeld", {"number": number})
+
     def refuse_lock(self, number, payer, amount, deadline, well_signed, now):
         bill = self.bills[number]
         claim = bill.claim(payer)
@@ -292,13 +300,11 @@ class Run:
         wanted = self.random.choice([Hold.HELD, Hold.RELEASED])
         if held and self.random.random() < 0.8:
             number, wanted = self.random.choice(held), Hold.RELEASED
-        act, error = {
-            Hold.HELD: (self.ledger.invoices.hold, "DocumentIsHeld"),
-            Hold.RELEASED: (self.ledger.invoices.release, "DocumentNotHeld"),
-        }[wanted]
+        invoices = self.ledger.invoices
+        act = invoices.hold if wanted == Hold.HELD else invoices.release
         bill, segment = self.model.bills[number], self.ledger.segment
         self.send(
-            (error, {"number": number}) if bill.hold == wanted else None,
+            self.model.refuse_hold(number, wanted),
             lambda: act(segment.id, number, sender=segment.owner),
             lambda: setattr(bill, "hold", wanted),
         )
