@@ -38,13 +38,13 @@ def licence() -> None:
 @click.argument("source", type=IN_FILE)
 @stream_options
 @storing
-def issue(session: Session, source: Path, **order: Any) -> Output:
+def issue(session: Session, source: Path, endorse: str | None, **order: Any) -> Output:
     """Issue licences of an NDJSON stream, in batches.
 
     SOURCE is a file with one licence a line, gzip or not, or - for standard input. Each is issued
     once: run it again at any time.
     """
-    return issue_stream(session.authority(), source, "Licence", **order)
+    return issue_stream(session.authority(endorse), source, "Licence", **order)
 
 
 @licence.command(

@@ -40,13 +40,13 @@ def record() -> None:
 @click.argument("source", type=IN_FILE)
 @stream_options
 @storing
-def issue(session: Session, source: Path, **order: Any) -> Output:
+def issue(session: Session, source: Path, endorse: str | None, **order: Any) -> Output:
     """Issue records of an NDJSON stream, in batches.
 
     SOURCE is a file with one record a line, gzip or not, or - for standard input. Each is issued
     once: run it again at any time.
     """
-    return issue_stream(session.hospital(), source, "Record", **order)
+    return issue_stream(session.hospital(endorse), source, "Record", **order)
 
 
 @record.command(

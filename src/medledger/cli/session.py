@@ -72,11 +72,13 @@ class Session:
 
         return Auditor(self.ledgers())
 
-    def authority(self) -> Authority:
+    def authority(self, endorse: str | None = None) -> Authority:
+        """The authority; `endorse` is the command line that endorses its batches."""
         operator = self.operator()
         from medledger.roles import Authority
 
-        return Authority(self.ledgers(), operator, self.store)
+        endorser = None if endorse is None else endorser_of(endorse)
+        return Authority(self.ledgers(), operator, self.store, endorser)
 
     def index(self, auditor: Auditor, url: str) -> closing[EventIndex]:
         """The index of the auditor's deployment; made where it does not exist."""
