@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ARTIFACTS = ROOT / "src" / "medledger" / "chain" / "artifacts"
 TARGET = ROOT / "src" / "medledger" / "chain" / "bindings.py"
 
-CONTRACTS = ("Institutions", "Invoices", "Claims", "Prescriptions")
+CONTRACTS = ("Institutions", "Invoices", "Claims", "PrescriptionPolicies", "Prescriptions")
 LEDGERS = ("Invoices", "Prescriptions")
 BASE = "DocumentLedger"
 CORE_STRUCTS = {"InvoiceHeader", "PrescriptionHeader", "TreeHead"}

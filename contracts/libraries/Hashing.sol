@@ -27,15 +27,27 @@ library Hashing {
     /// @notice What a contract may read of a prescription.
     /// @param number Prescription code * 10^10 + prescription number.
     /// @param patient One-time address of the patient, for this prescription only.
-    /// @param validUntil Last second, Unix time, at which a pharmacy may accept it.
-    /// @param quantities Prescribed dispensing units of each line, one to five lines.
+    /// @param authoredAt When it was signed, Unix time.
+    /// @param validUntil Last second, Unix time, at which a pharmacy may accept it, repeats included.
+    /// @param licence Number of the prescriber's licence, 0 for none.
+    /// @param drugClass Row of the policy table that it goes by.
+    /// @param quantities Prescribed dispensing units of each line and fill, one to five lines.
+    /// @param substitutable Bit i: line i, counted from 0, may be dispensed as an equivalent drug.
+    /// @param repeats Fills allowed after the first.
+    /// @param interval Least time from the delivery of a fill to the acceptance of the next, seconds.
     /// @param onHold Born held: unusable until the hospital releases it.
     /// @param body Commitment to the sealed fields.
     struct PrescriptionHeader {
         uint64 number;
         address patient;
+        uint40 authoredAt;
         uint40 validUntil;
-        uint24[] quantities;
+        uint64 licence;
+        uint16 drugClass;
+        uint16[] quantities;
+        uint8 substitutable;
+        uint8 repeats;
+        uint32 interval;
         bool onHold;
         bytes32 body;
     }
@@ -59,7 +71,7 @@ library Hashing {
         "InvoiceHeader(uint64 number,address patient,uint64 claimable,uint16 currency,bool onHold,bytes32 body)"
     );
     bytes32 internal constant PRESCRIPTION_HEADER_TYPEHASH = keccak256(
-        "PrescriptionHeader(uint64 number,address patient,uint40 validUntil,uint24[] quantities,bool onHold,bytes32 body)"
+        "PrescriptionHeader(uint64 number,address patient,uint40 authoredAt,uint40 validUntil,uint64 licence,uint16 drugClass,uint16[] quantities,uint8 substitutable,uint8 repeats,uint32 interval,bool onHold,bytes32 body)"
     );
     bytes32 internal constant CLAIM_AUTHORISATION_TYPEHASH = keccak256(
         "ClaimAuthorisation(uint64 number,uint32 payer,uint64 amount,uint32 sequence,uint64 deadline)"
@@ -68,7 +80,7 @@ library Hashing {
         "AcceptAuthorisation(uint64 number,uint32 pharmacy,uint16 sequence,uint64 deadline)"
     );
     bytes32 internal constant DELIVERY_CONFIRMATION_TYPEHASH =
-        keccak256("DeliveryConfirmation(uint64 number,uint16 sequence,uint64 deadline)");
+        keccak256("DeliveryConfirmation(uint64 number,uint16 sequence,uint16[5] quantities,uint64 deadline)");
 
     function invoiceLeaf(InvoiceHeader calldata header) internal pure returns (bytes32) {
         return leaf(
@@ -88,19 +100,25 @@ library Hashing {
 
     function prescriptionLeaf(PrescriptionHeader calldata header) internal pure returns (bytes32) {
         // encodePacked pads array elements to 32 bytes, which is EIP-712's encoding of an array.
-        return leaf(
-            keccak256(
-                abi.encode(
-                    PRESCRIPTION_HEADER_TYPEHASH,
-                    header.number,
-                    header.patient,
-                    header.validUntil,
-                    keccak256(abi.encodePacked(header.quantities)),
-                    header.onHold,
-                    header.body
-                )
-            )
+        // In two parts, which join to the same bytes: one list is too long for the stack.
+        bytes memory first = abi.encode(
+            PRESCRIPTION_HEADER_TYPEHASH,
+            header.number,
+            header.patient,
+            header.authoredAt,
+            header.validUntil,
+            header.licence,
+            header.drugClass
         );
+        bytes memory second = abi.encode(
+            keccak256(abi.encodePacked(header.quantities)),
+            header.substitutable,
+            header.repeats,
+            header.interval,
+            header.onHold,
+            header.body
+        );
+        return leaf(keccak256(bytes.concat(first, second)));
     }
 
     function claimAuthorisation(uint64 number, uint32 payer, uint64 amount, uint32 sequence, uint64 deadline)
@@ -119,8 +137,13 @@ library Hashing {
         return keccak256(abi.encode(ACCEPT_AUTHORISATION_TYPEHASH, number, pharmacy, sequence, deadline));
     }
 
-    function deliveryConfirmation(uint64 number, uint16 sequence, uint64 deadline) internal pure returns (bytes32) {
-        return keccak256(abi.encode(DELIVERY_CONFIRMATION_TYPEHASH, number, sequence, deadline));
+    function deliveryConfirmation(uint64 number, uint16 sequence, uint16[5] memory quantities, uint64 deadline)
+        internal
+        pure
+        returns (bytes32)
+    {
+        bytes32 lines = keccak256(abi.encode(quantities));
+        return keccak256(abi.encode(DELIVERY_CONFIRMATION_TYPEHASH, number, sequence, lines, deadline));
     }
 
     function leaf(bytes32 structHash) internal pure returns (bytes32) {

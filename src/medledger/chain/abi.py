@@ -20,7 +20,7 @@ from medledger.errors import REFUSALS, InvalidArgument, Refusal, UnknownRefusal
 WORD = 32
 """Bytes of an ABI word: the least that any argument takes."""
 
-CONTRACTS = ("Institutions", "Invoices", "Claims", "Prescriptions")
+CONTRACTS = ("Institutions", "Invoices", "Claims", "PrescriptionPolicies", "Prescriptions")
 """In the order of deployment."""
 
 

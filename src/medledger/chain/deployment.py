@@ -19,7 +19,13 @@ import rlp  # type: ignore[import-untyped]
 from eth_utils.address import to_canonical_address
 
 from medledger.chain import abi
-from medledger.chain.bindings import Claims, Institutions, Invoices, Prescriptions
+from medledger.chain.bindings import (
+    Claims,
+    Institutions,
+    Invoices,
+    PrescriptionPolicies,
+    Prescriptions,
+)
 from medledger.chain.contract import Call
 from medledger.chain.rpc import Block, Rpc
 from medledger.chain.sender import Policy, Receipt, Sender
@@ -171,6 +177,7 @@ class Ledgers:
     institutions: Institutions
     invoices: Invoices
     claims: Claims
+    policies: PrescriptionPolicies
     prescriptions: Prescriptions
 
     @property
@@ -185,6 +192,7 @@ class Ledgers:
             self.institutions.at(block),
             self.invoices.at(block),
             self.claims.at(block),
+            self.policies.at(block),
             self.prescriptions.at(block),
         )
 
@@ -226,6 +234,7 @@ def _ledgers(rpc: Rpc, manifest: Manifest) -> Ledgers:
         Institutions(rpc, address["Institutions"]),
         Invoices(rpc, address["Invoices"]),
         Claims(rpc, address["Claims"]),
+        PrescriptionPolicies(rpc, address["PrescriptionPolicies"]),
         Prescriptions(rpc, address["Prescriptions"]),
     )
 
@@ -266,7 +275,8 @@ def deploy(
     claims = created_address(sender.address, nonce + 2)
     invoices = create("Invoices", institutions, claims)
     create("Claims", institutions, invoices, lock_period)
-    create("Prescriptions", institutions, lease_period)
+    policies = create("PrescriptionPolicies", institutions, ZERO_ADDRESS)
+    create("Prescriptions", institutions, policies, lease_period)
     manifest = Manifest(
         chain_id=rpc.chain_id(),
         genesis_hash=rpc.genesis_hash(),
@@ -302,9 +312,10 @@ def unpinned(rpc: Rpc, name: str, ledger: str, transaction: bytes, first: int) -
     found[name] = ledger
     if name == "Invoices":
         found["Claims"] = Invoices(rpc, ledger).claims()
-    found["Institutions"] = (Invoices if name == "Invoices" else Prescriptions)(
-        rpc, ledger
-    ).institutions()
+        found["Institutions"] = Invoices(rpc, ledger).institutions()
+    else:
+        found["PrescriptionPolicies"] = Prescriptions(rpc, ledger).policies()
+        found["Institutions"] = Prescriptions(rpc, ledger).institutions()
     manifest = Manifest(
         chain_id=rpc.chain_id(),
         genesis_hash=rpc.genesis_hash(),

@@ -105,7 +105,7 @@ def header_bytes(patient: bytes, body: bytes, terms: Terms) -> bytes:
     if isinstance(terms, InvoiceTerms):
         said: list[object] = ["Invoice", terms.claimable, terms.currency, terms.on_hold]
     else:
-        said = ["Prescription", terms.valid_until, terms.quantities, terms.on_hold]
+        said = ["Prescription", *terms]
     return patient + body + orjson.dumps(said)
 
 
@@ -141,10 +141,11 @@ def draft_from_bytes(kept: bytes) -> Draft:
 
 
 def _terms(kept: bytes) -> Terms:
-    kind, first, second, on_hold = orjson.loads(kept)
+    kind, *said = orjson.loads(kept)
     if kind == "Invoice":
-        return InvoiceTerms(first, second, on_hold)
-    return PrescriptionTerms(first, tuple(second), on_hold)
+        return InvoiceTerms(*said)
+    terms = PrescriptionTerms(*said)
+    return terms._replace(quantities=tuple(terms.quantities))
 
 
 def _split(joined: bytes, size: int = _HASH) -> list[bytes]:

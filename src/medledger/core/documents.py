@@ -9,8 +9,9 @@ typed header that a contract can read. It does not know its number until it is i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Protocol
 
 from medledger.core.canonical import Json
@@ -22,7 +23,8 @@ from medledger.errors import InvalidDocument
 MAX_PRESCRIPTION_LINES = 5
 """Article 6 of the Chinese prescription regulation: at most five drugs on one prescription."""
 
-MAX_QUANTITY = 2**24 - 1
+MAX_QUANTITY = 2**16 - 1
+DAY = 24 * 3600
 
 Fields = dict[str, Json]
 
@@ -254,19 +256,23 @@ class RedLetter:
 
 @dataclass(frozen=True, slots=True)
 class PrescriptionLine:
-    """One drug. `quantity` counts whole dispensing units (tablets, packs), 1 to 2**24 - 1."""
+    """One drug. `quantity` counts whole dispensing units (tablets, packs), 1 to 65,535."""
 
     code: str
     name: str
     quantity: int
     unit: str
     instruction: str = ""
+    substitutable: bool = False
+    """An equivalent drug may be dispensed in its place."""
 
     def json(self) -> Fields:
         line: Fields = {"code": self.code, "name": self.name, "quantity": self.quantity}
         line["unit"] = self.unit
         if self.instruction:
             line["instruction"] = self.instruction
+        if self.substitutable:
+            line["substitutable"] = True
         return line
 
 
@@ -274,7 +280,7 @@ class PrescriptionLine:
 class Prescription:
     """A prescription before it has a number. `valid_until` is in Unix seconds.
 
-    Raises `InvalidDocument` for no line or more than five, or a quantity out of range.
+    Raises `InvalidDocument` for no line or more than five, or a quantity or a limit out of range.
     """
 
     business_key: str
@@ -287,6 +293,14 @@ class Prescription:
     encounter: str = ""
     reason: str = ""
     on_hold: bool = False
+    licence: DocumentNumber | None = None
+    """Number of the prescriber's licence."""
+    drug_class: int = 0
+    """Row of the supervisor's policy table; 0 for drugs without limits of their own."""
+    repeats: int = 0
+    """Fills allowed after the first (maxReptCnt)."""
+    interval_days: int = 0
+    """Least days from the delivery of a fill to the acceptance of the next (minInrvDays)."""
 
     kind = "Prescription"
 
@@ -299,12 +313,24 @@ class Prescription:
             "rxDetail",
             "has a quantity out of range",
         )
-        _require(0 < self.valid_until < 2**40, "valiEndTime", "is out of range")
+        authored_at = unix_seconds(self.authored_at)
+        _require(0 <= authored_at < 2**40, "authoredOn", "is out of range")
+        _require(authored_at <= self.valid_until < 2**40, "valiEndTime", "is out of range")
+        _require(0 <= self.drug_class < 2**16, "drugClass", "is out of range")
+        _require(0 <= self.repeats < 2**8, "maxReptCnt", "is out of range")
+        _require(0 <= self.interval_days * DAY < 2**32, "minInrvDays", "is out of range")
 
     def fields(self) -> Fields:
+        validity = self.valid_until - unix_seconds(self.authored_at)
         fields: Fields = {
             "authoredOn": self.authored_at.isoformat(),
+            "valiDays": -(-validity // DAY),
             "valiEndTime": self.valid_until,
+            "reptFlag": int(self.repeats > 0),
+            "maxReptCnt": self.repeats,
+            "minInrvDays": self.interval_days,
+            "licence": str(self.licence or 0),
+            "drugClass": self.drug_class,
             "prescriber": self.prescriber.json(),
             "patient": self.patient.json(),
             "businessKey": self.business_key,
@@ -317,8 +343,17 @@ class Prescription:
         return fields
 
     def terms(self) -> PrescriptionTerms:
-        quantities = tuple(line.quantity for line in self.lines)
-        return PrescriptionTerms(self.valid_until, quantities, self.on_hold)
+        return PrescriptionTerms(
+            authored_at=unix_seconds(self.authored_at),
+            valid_until=self.valid_until,
+            licence=self.licence or 0,
+            drug_class=self.drug_class,
+            quantities=tuple(line.quantity for line in self.lines),
+            substitutable=line_bits([line.substitutable for line in self.lines]),
+            repeats=self.repeats,
+            interval=self.interval_days * DAY,
+            on_hold=self.on_hold,
+        )
 
 
 def mask_identity(text: str) -> str:
@@ -330,6 +365,16 @@ def mask_identity(text: str) -> str:
     if len(text) <= 5:
         return "*" * len(text)
     return text[:3] + "*" * (len(text) - 5) + text[-2:]
+
+
+def unix_seconds(moment: datetime) -> int:
+    """A moment in whole Unix seconds. Without an offset it is UTC's: no machine's own zone counts."""
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def line_bits(lines: Sequence[bool]) -> int:
+    """Bit i for line i, counted from 0, as contracts mark lines."""
+    return sum(1 << line for line, marked in enumerate(lines) if marked)
 
 
 def _day(value: date | None) -> str:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
 from medledger.core.canonical import parse_strict
+from medledger.core.documents import DAY, line_bits, unix_seconds
 from medledger.core.hashing import (
     Header,
     InvoiceHeader,
@@ -168,8 +170,23 @@ def _compare_header(header: Header, names: Sequence[str], fields: Mapping[str, A
         elif header.claimable != 0:
             raise HeaderMismatch(field="relatedInvoiceNumber")
     else:
-        expected = {"hiRxno": code + serial, "valiEndTime": header.valid_until, "rxDetail": None}
-        if "rxDetail" in fields and _quantities(fields["rxDetail"]) != list(header.quantities):
+        expected = {
+            "hiRxno": code + serial,
+            "authoredOn": None,
+            "valiEndTime": header.valid_until,
+            "licence": str(header.licence),
+            "drugClass": header.drug_class,
+            "maxReptCnt": header.repeats,
+            "rxDetail": None,
+        }
+        if "authoredOn" in fields and _moment(fields["authoredOn"]) != header.authored_at:
+            raise HeaderMismatch(field="authoredOn")
+        if "minInrvDays" not in names or (
+            "minInrvDays" in fields and not _is_days(fields["minInrvDays"], header.interval)
+        ):
+            raise HeaderMismatch(field="minInrvDays")
+        lines = (list(header.quantities), header.substitutable)
+        if "rxDetail" in fields and _lines(fields["rxDetail"]) != lines:
             raise HeaderMismatch(field="rxDetail")
     for name, value in expected.items():
         # Whoever never sealed a field could not be held to it.
@@ -184,12 +201,27 @@ def _compare_header(header: Header, names: Sequence[str], fields: Mapping[str, A
             raise HeaderMismatch(field=name)
 
 
-def _quantities(lines: Any) -> list[Any]:
-    """The quantities of prescription lines; none where they are not lines with whole numbers."""
+def _lines(lines: Any) -> tuple[list[Any], int]:
+    """Quantities and substitutable lines; no quantity where they are not lines of whole numbers."""
     if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
-        return []
+        return [], 0
     found = [line.get("quantity") for line in lines]
-    return found if all(type(quantity) is int for quantity in found) else []
+    marks = [line.get("substitutable", False) for line in lines]
+    if not all(type(quantity) is int for quantity in found) or not {*map(type, marks)} <= {bool}:
+        return [], 0
+    return found, line_bits(marks)
+
+
+def _moment(text: Any) -> int | None:
+    """Unix seconds of ISO 8601 text; None where it is none."""
+    try:
+        return unix_seconds(datetime.fromisoformat(text))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _is_days(days: Any, seconds: int) -> bool:
+    return type(days) is int and days * DAY == seconds
 
 
 def _hexadecimal(length: int) -> Any:
@@ -224,8 +256,15 @@ class _WireInvoiceHeader(_Model):
 
 class _WirePrescriptionHeader(_Model):
     patient: _Hex20
+    authored_at: Annotated[int, _uint(40)]
     valid_until: Annotated[int, _uint(40)]
-    quantities: Annotated[list[Annotated[int, _uint(24)]], Field(min_length=1, max_length=5)]
+    # As text: it need not fit a JSON number.
+    licence: Annotated[str, StringConstraints(pattern="^(0|[1-9][0-9]{0,19})$", strict=True)]
+    drug_class: Annotated[int, _uint(16)]
+    quantities: Annotated[list[Annotated[int, _uint(16)]], Field(min_length=1, max_length=5)]
+    substitutable: Annotated[int, _uint(8)]
+    repeats: Annotated[int, _uint(8)]
+    interval: Annotated[int, _uint(32)]
     on_hold: Annotated[bool, Field(strict=True)]
     body: _Hex32
 
@@ -290,11 +329,24 @@ def _header(wire: _Wire, number: int) -> Header:
     return PrescriptionHeader(
         number=number,
         patient=checksum_address(_raw(order.patient)),
+        authored_at=order.authored_at,
         valid_until=order.valid_until,
+        licence=_licence(order.licence),
+        drug_class=order.drug_class,
         quantities=tuple(order.quantities),
+        substitutable=order.substitutable,
+        repeats=order.repeats,
+        interval=order.interval,
         on_hold=order.on_hold,
         body=_raw(order.body),
     )
+
+
+def _licence(text: str) -> int:
+    number = int(text)
+    if number >= 2**64:
+        raise MalformedEvidence(problem="header.licence: is not below 2^64")
+    return number
 
 
 def _header_json(header: Header) -> dict[str, Any]:
@@ -302,7 +354,16 @@ def _header_json(header: Header) -> dict[str, Any]:
     if isinstance(header, InvoiceHeader):
         special: dict[str, Any] = {"claimable": header.claimable, "currency": header.currency}
     else:
-        special = {"validUntil": header.valid_until, "quantities": list(header.quantities)}
+        special = {
+            "authoredAt": header.authored_at,
+            "validUntil": header.valid_until,
+            "licence": str(header.licence),
+            "drugClass": header.drug_class,
+            "quantities": list(header.quantities),
+            "substitutable": header.substitutable,
+            "repeats": header.repeats,
+            "interval": header.interval,
+        }
     return {
         "patient": header.patient.lower(),
         **special,

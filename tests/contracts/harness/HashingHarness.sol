@@ -30,8 +30,12 @@ contract HashingHarness {
         return Hashing.acceptAuthorisation(number, pharmacy, sequence, deadline);
     }
 
-    function deliveryConfirmation(uint64 number, uint16 sequence, uint64 deadline) external pure returns (bytes32) {
-        return Hashing.deliveryConfirmation(number, sequence, deadline);
+    function deliveryConfirmation(uint64 number, uint16 sequence, uint16[5] calldata quantities, uint64 deadline)
+        external
+        pure
+        returns (bytes32)
+    {
+        return Hashing.deliveryConfirmation(number, sequence, quantities, deadline);
     }
 
     function leaf(bytes32 structHash) external pure returns (bytes32) {

@@ -33,6 +33,8 @@ _DOCUMENTS: dict[type[BaseModel], type] = {
     PrescriptionBody: Prescription,
 }
 
+_NUMBERS = {"related_invoice", "licence"}
+
 _MEMBERS: dict[type, list[tuple[str, str, object]]] = {
     kind: [(field.name, to_camel(field.name), field.default) for field in fields(kind)]
     for kind in _DOCUMENTS.values()
@@ -67,7 +69,7 @@ def _plain(value: Any) -> Json:
         for name, member, default in members:
             inner = getattr(value, name)
             if inner != default:
-                found[member] = format_number(inner) if name == "related_invoice" else _plain(inner)
+                found[member] = format_number(inner) if name in _NUMBERS else _plain(inner)
         return found
     if isinstance(value, tuple):
         return [_plain(inner) for inner in value]
