@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {IPatientActs} from "./interfaces/IPatientActs.sol";
 
@@ -21,7 +22,11 @@ abstract contract PatientActs is IPatientActs, EIP712 {
         bytes calldata signature
     ) internal view {
         if (deadline < block.timestamp) revert AuthorisationExpired(number, deadline);
-        if (!SignatureChecker.isValidSignatureNow(patient, _hashTypedDataV4(structHash), signature)) {
+        bytes32 digest = _hashTypedDataV4(structHash);
+        // The key first: only where it did not sign is it worth the price to ask whether there is a wallet.
+        (address signer, ECDSA.RecoverError problem,) = ECDSA.tryRecover(digest, signature);
+        if (problem == ECDSA.RecoverError.NoError && signer == patient) return;
+        if (!SignatureChecker.isValidERC1271SignatureNow(patient, digest, signature)) {
             revert AuthorisationInvalid(number, patient);
         }
     }

@@ -9,6 +9,7 @@ import {IPrescriptionPolicies} from "./interfaces/IPrescriptionPolicies.sol";
 import {IPrescriptions} from "./interfaces/IPrescriptions.sol";
 import {Hashing} from "./libraries/Hashing.sol";
 import {Kinds} from "./libraries/Kinds.sol";
+import {PrescriptionRecords, Progress, Terms} from "./libraries/PrescriptionRecords.sol";
 
 /// @title Prescriptions
 /// @dev Guarantees: one pharmacy at a time; never more dispensed than prescribed; nothing outside its
@@ -18,8 +19,11 @@ import {Kinds} from "./libraries/Kinds.sol";
 /// The header's terms are not stored: each acceptance proves them again, and what the pharmacy needs
 /// of them afterwards is copied.
 contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall {
-    uint256 private constant MAX_LINES = 5;
-    uint256 private constant LINE_BITS = 16;
+    using PrescriptionRecords for Terms;
+    using PrescriptionRecords for Progress;
+    using PrescriptionRecords for uint256;
+    using PrescriptionRecords for uint80;
+
     uint8 private constant ALL_LINES = 31;
     uint40 private constant MAX_LEASE_PERIOD = 30 days;
 
@@ -36,30 +40,6 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
     uint256 private constant IN_TRANSIT = 1 << uint8(State.InTransit);
     uint256 private constant TAKEN = ACCEPTED | DISPENSED | IN_TRANSIT;
 
-    /// @dev What an acceptance fixes. `pharmacy` counts only while the state says that somebody has it.
-    /// `reviewer` is the end of an address, enough to tell it from another: 0 for nobody.
-    struct Terms {
-        address patient;
-        uint32 pharmacy;
-        uint24 reviewer;
-        uint16 withdrawMinutes;
-        uint8 repeatsLeft;
-        uint8 substitutable;
-        uint8 flags;
-        uint8 lines; // slot 0
-    }
-
-    /// @dev What each step changes: one slot, so that each writes once. Line i, counted from 0, is at bit
-    /// 16 * i of `remaining` and of `parcel`. `until` is when it was delivered, once it is.
-    struct Progress {
-        uint80 remaining;
-        uint80 parcel;
-        uint32 courier;
-        uint40 until;
-        uint16 sequence;
-        State state; // slot 0
-    }
-
     /// @dev A parcel offered by one courier to another, while `until` is still its custody's.
     struct Offer {
         uint32 from;
@@ -70,8 +50,8 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
     IPrescriptionPolicies public immutable policies;
     uint40 public immutable leasePeriod;
 
-    mapping(uint64 number => Terms) private _terms;
-    mapping(uint64 number => Progress) private _progress;
+    mapping(uint64 number => uint256) private _terms; // Terms
+    mapping(uint64 number => uint256) private _progress; // Progress
     mapping(uint64 number => Offer) private _offers;
 
     constructor(IInstitutions institutions_, IPrescriptionPolicies policies_, uint40 leasePeriod_)
@@ -99,7 +79,7 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
 
         terms.pharmacy = pharmacy;
         terms.reviewer = 0;
-        _terms[number] = terms;
+        _terms[number] = terms.pack();
         progress.parcel = 0;
         progress.courier = 0;
         progress.sequence += 1;
@@ -131,7 +111,8 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         (Terms memory terms, Progress memory progress) = _requirePharmacy(number, ACCEPTED | DISPENSED);
         if (record == 0) revert ReviewMissing(number);
 
-        _terms[number].reviewer = _tag(msg.sender);
+        terms.reviewer = _tag(msg.sender);
+        _terms[number] = terms.pack();
         emit PrescriptionReviewed(number, terms.pharmacy, progress.sequence, record, msg.sender);
     }
 
@@ -146,7 +127,7 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         (Terms memory terms, Progress memory progress) = _requirePharmacy(number, ACCEPTED | DISPENSED);
         if (block.timestamp > progress.until) revert LeaseIsOver(number, progress.until);
         _requireReviewed(number, terms, record);
-        if (substituted & ~terms.substitutable != 0) revert SubstitutionForbidden(number, substituted);
+        if (substituted & ~(terms.lines & ALL_LINES) != 0) revert SubstitutionForbidden(number, substituted);
         if (items == 0) revert ItemsMissing(number);
         uint80 dispensed = _requireRemaining(number, progress.remaining, quantities);
 
@@ -208,7 +189,7 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
     /// @inheritdoc IPrescriptions
     function takeOver(uint64 number) external {
         uint32 courier = institutions.authorise(msg.sender, Kinds.COURIER);
-        Progress memory progress = _progress[number];
+        Progress memory progress = _progress[number].toProgress();
         _requireState(number, progress.state, IN_TRANSIT);
         Offer memory made = _offers[number];
         if (made.to != courier || made.from != progress.courier || made.until != progress.until) {
@@ -216,7 +197,8 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         }
 
         delete _offers[number];
-        _progress[number].courier = courier;
+        progress.courier = courier;
+        _progress[number] = progress.pack();
         emit ParcelTakenOver(number, made.from, courier, progress.sequence, msg.sender);
     }
 
@@ -250,7 +232,7 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         (Terms memory terms, Progress memory progress) = _load(number);
         _requireState(number, progress.state, DISPENSED | IN_TRANSIT);
         bytes32 act =
-            Hashing.deliveryConfirmation(number, progress.sequence, _unpack(progress.parcel), deadline);
+            Hashing.deliveryConfirmation(number, progress.sequence, progress.parcel.toLines(), deadline);
         _requireSigned(number, terms.patient, act, deadline, confirmation);
 
         bool complete = progress.remaining == 0;
@@ -271,8 +253,9 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         _requireIssuedByCaller(segment, number);
         (Terms memory terms, Progress memory progress) = _load(number);
         if (progress.state == State.Delivered && terms.repeatsLeft != 0) {
-            _terms[number].repeatsLeft = 0;
             emit RepeatsCancelled(number, progress.sequence, terms.repeatsLeft, reason, msg.sender);
+            terms.repeatsLeft = 0;
+            _terms[number] = terms.pack();
             return;
         }
         if (progress.state == State.Accepted) {
@@ -287,18 +270,19 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
     /// @inheritdoc IPrescriptions
     function requestCancel(uint32 segment, uint64 number, uint16 reason) external {
         _requireIssuedByCaller(segment, number);
-        Progress memory progress = _progress[number];
+        (Terms memory terms, Progress memory progress) = _load(number);
         _requireState(number, progress.state, TAKEN);
-        uint8 flags = _terms[number].flags;
-        if (flags & CANCEL_REQUESTED != 0) revert CancelIsRequested(number);
+        if (terms.flags & CANCEL_REQUESTED != 0) revert CancelIsRequested(number);
 
-        _terms[number].flags = flags | CANCEL_REQUESTED;
+        terms.flags |= CANCEL_REQUESTED;
+        _terms[number] = terms.pack();
         emit CancelRequested(number, progress.sequence, reason, msg.sender);
     }
 
     /// @inheritdoc IPrescriptions
     function isHandedOver(uint64 number) external view returns (bool) {
-        return _progress[number].state == State.Delivered && _terms[number].flags & UNCONFIRMED == 0;
+        (Terms memory terms, Progress memory progress) = _load(number);
+        return progress.state == State.Delivered && terms.flags & UNCONFIRMED == 0;
     }
 
     /// @inheritdoc IPrescriptions
@@ -307,11 +291,11 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         found.state = progress.state;
         found.sequence = progress.sequence;
         found.patient = terms.patient;
-        found.lines = terms.lines;
-        found.substitutable = terms.substitutable;
+        found.lines = terms.lines >> PrescriptionRecords.MAX_LINES;
+        found.substitutable = terms.lines & ALL_LINES;
         found.bornOnHold = terms.flags & BORN_ON_HOLD != 0;
-        found.remaining = _unpack(progress.remaining);
-        found.parcel = _unpack(progress.parcel);
+        found.remaining = progress.remaining.toLines();
+        found.parcel = progress.parcel.toLines();
         found.courier = progress.courier;
         found.repeatsLeft = terms.repeatsLeft;
         found.withdrawMinutes = terms.withdrawMinutes;
@@ -334,7 +318,7 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
     }
 
     function _load(uint64 number) private view returns (Terms memory, Progress memory) {
-        return (_terms[number], _progress[number]);
+        return (_terms[number].toTerms(), _progress[number].toProgress());
     }
 
     /// @dev Both records as an acceptance now would find them, within the policy of now: the first one,
@@ -355,7 +339,7 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
             if (block.timestamp < earliest) revert RepeatTooEarly(number, earliest);
             terms.repeatsLeft -= 1;
             terms.flags &= ~UNCONFIRMED;
-            progress.remaining = _pack(number, header.quantities);
+            progress.remaining = PrescriptionRecords.packLines(header.quantities);
         } else if (state != State.Available) {
             _requireAbandoned(number, pharmacy, terms, progress);
             if (progress.parcel != 0) terms.flags |= UNCONFIRMED;
@@ -366,7 +350,7 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
             header.authoredAt,
             header.validUntil,
             header.repeats,
-            _largest(header.quantities),
+            _requireLines(number, header.quantities),
             header.licence
         );
         terms.withdrawMinutes = policy.withdrawMinutes;
@@ -399,11 +383,10 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
     ) private {
         uint64 number = header.number;
         if (header.patient == address(0)) revert PatientMissing(number);
-        progress.remaining = _pack(number, header.quantities);
+        progress.remaining = PrescriptionRecords.packLines(header.quantities);
         terms.patient = header.patient;
         terms.repeatsLeft = header.repeats;
-        terms.substitutable = header.substitutable & ALL_LINES;
-        terms.lines = uint8(header.quantities.length);
+        terms.lines = uint8(header.quantities.length << PrescriptionRecords.MAX_LINES) | (header.substitutable & ALL_LINES);
         if (header.onHold) terms.flags = BORN_ON_HOLD;
         emit PrescriptionOpened(
             number,
@@ -434,7 +417,7 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
     /// @dev The caller's courier has the parcel.
     function _requireCarrier(uint64 number) private view returns (Progress memory progress) {
         uint32 courier = institutions.authorise(msg.sender, Kinds.COURIER);
-        progress = _progress[number];
+        progress = _progress[number].toProgress();
         _requireState(number, progress.state, IN_TRANSIT);
         if (progress.courier != courier) revert NotTheCourier(number, progress.courier);
     }
@@ -465,11 +448,12 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
     function _moveTo(uint64 number, Progress memory progress, State state) private {
         progress.state = state;
         progress.until = uint40(block.timestamp) + (_isTaken(state) ? leasePeriod : 0);
-        _progress[number] = progress;
+        _progress[number] = progress.pack();
     }
 
     function _cancel(uint64 number, Terms memory terms, Progress memory progress, uint16 reason) private {
-        _terms[number].flags = terms.flags & ~CANCEL_REQUESTED;
+        terms.flags &= ~CANCEL_REQUESTED;
+        _terms[number] = terms.pack();
         _moveTo(number, progress, State.Cancelled);
         emit PrescriptionCancelled(number, progress.sequence, reason, msg.sender);
     }
@@ -477,42 +461,36 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
     /// @dev A request to cancel is answered: the pharmacy has gone on.
     function _refuseCancel(uint64 number, Terms memory terms, uint16 sequence) private {
         if (terms.flags & CANCEL_REQUESTED == 0) return;
-        _terms[number].flags = terms.flags & ~CANCEL_REQUESTED;
+        terms.flags &= ~CANCEL_REQUESTED;
+        _terms[number] = terms.pack();
         emit CancelRefused(number, terms.pharmacy, sequence, msg.sender);
     }
 
+    /// @dev The quantities, packed, where no line has more than remains of it.
     function _requireRemaining(uint64 number, uint80 remaining, uint16[] calldata quantities)
         private
         pure
         returns (uint80 dispensed)
     {
-        if (quantities.length > MAX_LINES) revert LinesInvalid(number);
+        if (quantities.length > PrescriptionRecords.MAX_LINES) revert LinesInvalid(number);
+        uint16[5] memory left = remaining.toLines();
         for (uint256 line = 0; line < quantities.length; ++line) {
-            uint16 quantity = quantities[line];
-            uint16 left = uint16(remaining >> (LINE_BITS * line));
-            if (quantity > left) revert OverPrescribed(number, line, quantity, left);
-            dispensed |= uint80(quantity) << uint80(LINE_BITS * line);
+            if (quantities[line] > left[line]) {
+                revert OverPrescribed(number, line, quantities[line], left[line]);
+            }
         }
+        dispensed = PrescriptionRecords.packLines(quantities);
         if (dispensed == 0) revert NothingDispensed(number);
     }
 
-    function _pack(uint64 number, uint16[] calldata quantities) private pure returns (uint80 packed) {
-        if (quantities.length == 0 || quantities.length > MAX_LINES) revert LinesInvalid(number);
+    /// @dev The largest quantity, where there are one to five, each above zero.
+    function _requireLines(uint64 number, uint16[] calldata quantities) private pure returns (uint16 largest) {
+        if (quantities.length == 0 || quantities.length > PrescriptionRecords.MAX_LINES) {
+            revert LinesInvalid(number);
+        }
         for (uint256 line = 0; line < quantities.length; ++line) {
             if (quantities[line] == 0) revert LinesInvalid(number);
-            packed |= uint80(quantities[line]) << uint80(LINE_BITS * line);
-        }
-    }
-
-    function _largest(uint16[] calldata quantities) private pure returns (uint16 largest) {
-        for (uint256 line = 0; line < quantities.length; ++line) {
             if (quantities[line] > largest) largest = quantities[line];
-        }
-    }
-
-    function _unpack(uint80 packed) private pure returns (uint16[5] memory quantities) {
-        for (uint256 line = 0; line < MAX_LINES; ++line) {
-            quantities[line] = uint16(packed >> (LINE_BITS * line));
         }
     }
 

