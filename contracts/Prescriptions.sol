@@ -84,17 +84,7 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         progress.courier = 0;
         progress.sequence += 1;
         _moveTo(number, progress, State.Accepted);
-        emit PrescriptionAccepted(
-            number,
-            pharmacy,
-            progress.sequence,
-            progress.until,
-            terms.repeatsLeft,
-            terms.withdrawMinutes,
-            terms.flags & COURIER_ALLOWED != 0,
-            terms.flags & SECOND_APPROVER != 0,
-            msg.sender
-        );
+        emit PrescriptionAccepted(number, pharmacy, progress.sequence, progress.until, msg.sender);
     }
 
     /// @inheritdoc IPrescriptions
@@ -473,14 +463,12 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         returns (uint80 dispensed)
     {
         if (quantities.length > PrescriptionRecords.MAX_LINES) revert LinesInvalid(number);
-        uint16[5] memory left = remaining.toLines();
-        for (uint256 line = 0; line < quantities.length; ++line) {
-            if (quantities[line] > left[line]) {
-                revert OverPrescribed(number, line, quantities[line], left[line]);
-            }
-        }
         dispensed = PrescriptionRecords.packLines(quantities);
         if (dispensed == 0) revert NothingDispensed(number);
+        for (uint256 line = 0; line < quantities.length; ++line) {
+            uint16 left = remaining.lineAt(line);
+            if (quantities[line] > left) revert OverPrescribed(number, line, quantities[line], left);
+        }
     }
 
     /// @dev The largest quantity, where there are one to five, each above zero.
@@ -489,8 +477,9 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
             revert LinesInvalid(number);
         }
         for (uint256 line = 0; line < quantities.length; ++line) {
-            if (quantities[line] == 0) revert LinesInvalid(number);
-            if (quantities[line] > largest) largest = quantities[line];
+            uint16 quantity = quantities[line];
+            if (quantity == 0) revert LinesInvalid(number);
+            if (quantity > largest) largest = quantity;
         }
     }
 

@@ -80,17 +80,10 @@ interface IPrescriptions is IDocumentLedger, IPatientActs {
         uint32 interval,
         bool bornOnHold
     );
-    /// @notice A pharmacy took it, exclusively, until `leaseUntil`, under these rules of its policy.
+    /// @notice A pharmacy took it, exclusively, until `leaseUntil`, under the policy that the last
+    /// `PolicySet` of its drug class says.
     event PrescriptionAccepted(
-        uint64 indexed number,
-        uint32 indexed pharmacy,
-        uint16 sequence,
-        uint40 leaseUntil,
-        uint8 repeatsLeft,
-        uint16 withdrawMinutes,
-        bool courierAllowed,
-        bool secondApprover,
-        address by
+        uint64 indexed number, uint32 indexed pharmacy, uint16 sequence, uint40 leaseUntil, address by
     );
     /// @notice The pharmacy gave it back to the pool.
     event PrescriptionReturned(

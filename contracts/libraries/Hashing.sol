@@ -98,27 +98,21 @@ library Hashing {
         );
     }
 
+    /// @dev The words of the calldata are EIP-712's encoding, but for the seventh: the hash of the array
+    /// stands where its offset does. A word with dirty bits hashes to no leaf that was issued.
     function prescriptionLeaf(PrescriptionHeader calldata header) internal pure returns (bytes32) {
         // encodePacked pads array elements to 32 bytes, which is EIP-712's encoding of an array.
-        // In two parts, which join to the same bytes: one list is too long for the stack.
-        bytes memory first = abi.encode(
-            PRESCRIPTION_HEADER_TYPEHASH,
-            header.number,
-            header.patient,
-            header.authoredAt,
-            header.validUntil,
-            header.licence,
-            header.drugClass
-        );
-        bytes memory second = abi.encode(
-            keccak256(abi.encodePacked(header.quantities)),
-            header.substitutable,
-            header.repeats,
-            header.interval,
-            header.onHold,
-            header.body
-        );
-        return leaf(keccak256(bytes.concat(first, second)));
+        bytes32 quantities = keccak256(abi.encodePacked(header.quantities));
+        bytes32 typehash = PRESCRIPTION_HEADER_TYPEHASH;
+        bytes32 structHash;
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, typehash)
+            calldatacopy(add(free, 32), header, 384)
+            mstore(add(free, 224), quantities)
+            structHash := keccak256(free, 416)
+        }
+        return leaf(structHash);
     }
 
     function claimAuthorisation(uint64 number, uint32 payer, uint64 amount, uint32 sequence, uint64 deadline)

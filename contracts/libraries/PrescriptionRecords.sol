@@ -91,7 +91,11 @@ library PrescriptionRecords {
 
     function toLines(uint80 packed) internal pure returns (uint16[5] memory quantities) {
         for (uint256 line = 0; line < MAX_LINES; ++line) {
-            quantities[line] = uint16(packed >> (LINE_BITS * line));
+            quantities[line] = lineAt(packed, line);
         }
+    }
+
+    function lineAt(uint80 packed, uint256 line) internal pure returns (uint16) {
+        return uint16(packed >> (LINE_BITS * line));
     }
 }

@@ -403,10 +403,6 @@ class PrescriptionAccepted:
     pharmacy: int
     sequence: int
     lease_until: int
-    repeats_left: int
-    withdraw_minutes: int
-    courier_allowed: bool
-    second_approver: bool
     by: str
 
 
@@ -675,15 +671,7 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
         found["by"],
     ),
     "PrescriptionAccepted": lambda found: PrescriptionAccepted(
-        found["number"],
-        found["pharmacy"],
-        found["sequence"],
-        found["leaseUntil"],
-        found["repeatsLeft"],
-        found["withdrawMinutes"],
-        found["courierAllowed"],
-        found["secondApprover"],
-        found["by"],
+        found["number"], found["pharmacy"], found["sequence"], found["leaseUntil"], found["by"]
     ),
     "PrescriptionCancelled": lambda found: PrescriptionCancelled(
         found["number"], found["sequence"], found["reason"], found["by"]

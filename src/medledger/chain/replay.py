@@ -61,7 +61,7 @@ class Replay:
         self.claims: dict[tuple[int, int], ClaimEntry] = {}
         self.policies: dict[int, PolicyEntry] = {}
         self.prescriptions: dict[int, PrescriptionEntry] = {}
-        self.prescribed: dict[int, Sequence[int]] = {}
+        self.opened: dict[int, on_chain.PrescriptionOpened] = {}
         self.ledgers: dict[str, LedgerState] = {
             ledgers.invoices.address.lower(): LedgerState(),
             ledgers.prescriptions.address.lower(): LedgerState(),
@@ -247,14 +247,14 @@ class Replay:
     def _PrescriptionOpened(  # noqa: N802
         self, event: on_chain.PrescriptionOpened, _time: int, _at: str
     ) -> None:
-        quantities = (*event.quantities, *NO_LINES[len(event.quantities) :])
-        self.prescribed[event.number] = quantities
+        self.opened[event.number] = event
         self.prescriptions[event.number] = replace(
             _UNOPENED_PRESCRIPTION,
             patient=event.patient,
-            remaining=quantities,
+            remaining=_by_line(event.quantities),
             lines=len(event.quantities),
             substitutable=event.substitutable & 2 ** len(NO_LINES) - 1,
+            repeats_left=event.repeats,
             born_on_hold=event.born_on_hold,
         )
 
@@ -263,10 +263,12 @@ class Replay:
     ) -> None:
         before = self.prescriptions[event.number]
         next_fill = before.state == State.DELIVERED
+        opened = self.opened[event.number]
+        policy = self.policies[opened.drug_class]
         _update(
             self.prescriptions,
             event.number,
-            remaining=self.prescribed[event.number] if next_fill else before.remaining,
+            remaining=_by_line(opened.quantities) if next_fill else before.remaining,
             parcel=NO_LINES,
             pharmacy=event.pharmacy,
             courier=0,
@@ -274,10 +276,10 @@ class Replay:
             delivered_at=0,
             sequence=event.sequence,
             state=State.ACCEPTED,
-            repeats_left=event.repeats_left,
-            withdraw_minutes=event.withdraw_minutes,
-            courier_allowed=event.courier_allowed,
-            second_approver=event.second_approver,
+            repeats_left=before.repeats_left - next_fill,
+            withdraw_minutes=policy.withdraw_minutes,
+            courier_allowed=policy.courier_allowed,
+            second_approver=policy.second_approver,
             reviewed=False,
             unconfirmed=not next_fill and (before.unconfirmed or any(before.parcel)),
         )
@@ -391,6 +393,10 @@ _UNOPENED_PRESCRIPTION = PrescriptionEntry(
     cancel_requested=False,
     unconfirmed=False,
 )
+
+
+def _by_line(quantities: Sequence[int]) -> tuple[int, ...]:
+    return (*quantities, *NO_LINES[len(quantities) :])
 
 
 def _update(records: dict[K, Any], key: K, **changes: Any) -> None:
