@@ -38,8 +38,14 @@ def leaf_for(harness):
             (
                 int(header["number"]),
                 patient,
+                int(header["authoredAt"]),
                 int(header["validUntil"]),
+                int(header["licence"]),
+                header["drugClass"],
                 header["quantities"],
+                header["substitutable"],
+                header["repeats"],
+                header["interval"],
                 header["onHold"],
                 body,
             )

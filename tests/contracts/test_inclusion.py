@@ -148,21 +148,30 @@ def test_open__forged_field__is_refused(invoices, issue_bills, stranger, refused
         {"quantities": (10, 24)},
         {"quantities": (24,)},
         {"quantities": (24, 10, 1)},
+        {"authored_at": 1},
         {"valid_until": 2**40 - 1},
+        {"licence": 1},
+        {"drug_class": 1},
+        {"substitutable": 1},
+        {"repeats": 1},
+        {"interval": 1},
         {"on_hold": True},
         {"patient": "0x" + "11" * 20},
         {"body": SOME_HASH},
     ],
     ids=str,
 )
-def test_open__forged_prescription_field__is_refused(
-    prescriptions, issue_prescriptions, stranger, refused, change
+def test_accept__forged_prescription_field__is_refused(
+    prescriptions, issue_prescriptions, pharmacy, authorise_accept, refused, far_future, change
 ):
     batch = issue_prescriptions(3)
     forged = replace(batch.headers[1], **change)
 
+    proof = (forged.as_abi(), batch.head.as_abi(), batch.paths[1])
+    code = authorise_accept(forged.number, pharmacy)
+
     with refused(prescriptions.ProofInvalid, number=forged.number):
-        prescriptions.open(forged.as_abi(), batch.head.as_abi(), batch.paths[1], sender=stranger)
+        prescriptions.accept(*proof, far_future, code, sender=pharmacy)
     assert prescriptions.prescriptionOf(forged.number).state == State.NOT_OPENED
 
 
