@@ -109,8 +109,8 @@ def test_numbers__span_and_highest_code__are_soliditys() -> None:
 
 
 def test_prescription__lines_and_quantities__fit_what_solidity_packs() -> None:
-    source = SOURCES["Prescriptions"]
+    source = SOURCES["PrescriptionRecords"]
 
     assert f"MAX_LINES = {MAX_PRESCRIPTION_LINES};" in source
-    assert "LINE_BITS = 24;" in source
-    assert MAX_QUANTITY == 2**24 - 1
+    assert "LINE_BITS = 16;" in source
+    assert MAX_QUANTITY == 2**16 - 1

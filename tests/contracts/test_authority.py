@@ -729,7 +729,7 @@ ACTS = {
         lambda c, w: c.prescriptions.takeOver(w.to_take_over, sender=c.by),
     ),
     "supervisor sets a policy": (
-        "supervisor",
+        "other_supervisor",
         lambda c, w: c.policies.setPolicy(1, 1, 1, 1, 1, True, True, True, sender=c.by),
     ),
     "pharmacy returns": (

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from ape.utils import ZERO_ADDRESS
 
-from medledger.core.hashing import PrescriptionHeader, keccak256, leaf_hash, node_hash
+from medledger.core.hashing import PrescriptionTerms, keccak256, leaf_hash, node_hash
 from medledger.core.states import State
 from medledger.core.tree import Tree
 
@@ -191,13 +191,8 @@ def test_open__a_prescription_issued_among_bills__is_no_bill(
 ):
     def leaves(headers):
         (header,) = headers
-        return [
-            leaf_of(
-                PrescriptionHeader(
-                    header.number, header.patient, far_future, (1,), False, header.body
-                )
-            )
-        ]
+        terms = PrescriptionTerms(1, far_future, 0, 0, (1,), 0, 0, 0, on_hold=False)
+        return [leaf_of(terms.header(header.number, header.patient, header.body))]
 
     batch = issue_bills(1, leaves=leaves)
 

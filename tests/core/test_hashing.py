@@ -47,14 +47,20 @@ prescription_headers = st.builds(
     uint(64),
     addresses,
     uint(40),
-    st.lists(uint(24), max_size=5).map(tuple),
+    uint(40),
+    uint(64),
+    uint(16),
+    st.lists(uint(16), max_size=5).map(tuple),
+    uint(8),
+    uint(8),
+    uint(32),
     st.booleans(),
     hashes,
 )
 messages = st.one_of(
     st.builds(ClaimAuthorisation, uint(64), uint(32), uint(64), uint(32), uint(64)),
     st.builds(AcceptAuthorisation, uint(64), uint(32), uint(16), uint(64)),
-    st.builds(DeliveryConfirmation, uint(64), uint(16), uint(64)),
+    st.builds(DeliveryConfirmation, uint(64), uint(16), st.tuples(*[uint(16)] * 5), uint(64)),
 )
 tree_heads = st.builds(TreeHead, uint(64), uint(32), uint(32), uint(64))
 
@@ -131,7 +137,7 @@ def test_signing_digest__one_value_changed__another_digest(
 
 def test_signing_digest__messages_with_the_same_values__another_digest_for_each_type() -> None:
     contract = "0x" + "11" * 20
-    same = [AcceptAuthorisation(1, 2, 3, 4), DeliveryConfirmation(1, 2, 3)]
+    same = [AcceptAuthorisation(1, 2, 3, 4), DeliveryConfirmation(1, 2, (3, 0, 0, 0, 0), 4)]
     same.append(ClaimAuthorisation(1, 2, 3, 4, 5))
 
     digests = {signing_digest(message, 1, contract) for message in same}

@@ -70,7 +70,11 @@ messages = st.one_of(
     st.tuples(
         st.just("Prescription"),
         st.builds(
-            DeliveryConfirmation, numbers, st.integers(0, 2**16 - 1), st.integers(0, 2**64 - 1)
+            DeliveryConfirmation,
+            numbers,
+            st.integers(0, 2**16 - 1),
+            st.tuples(*[st.integers(0, 2**16 - 1)] * 5),
+            st.integers(0, 2**64 - 1),
         ),
     ),
 )
@@ -432,7 +436,7 @@ def test_sign__used_for_something_else__recovers_to_a_stranger(other: Any) -> No
 
 
 def test_sign__same_number_of_another_kind__is_another_key() -> None:
-    message = DeliveryConfirmation(PRESCRIPTION_NUMBER, 0, 1767922200)
+    message = DeliveryConfirmation(PRESCRIPTION_NUMBER, 0, (24, 10, 6, 0, 0), 1767922200)
 
     signatures = {PATIENT.sign(message, kind, 31337, CONTRACT) for kind in BRANCHES}
 

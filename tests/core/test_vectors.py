@@ -41,13 +41,28 @@ def header_of(kind: str, values: dict[str, Any]) -> InvoiceHeader | Prescription
     if kind == "Invoice":
         claimable = int(values["claimable"])
         return InvoiceHeader(number, patient, claimable, values["currency"], held, body)
-    until, quantities = int(values["validUntil"]), tuple(values["quantities"])
-    return PrescriptionHeader(number, patient, until, quantities, held, body)
+    return PrescriptionHeader(
+        number,
+        patient,
+        authored_at=int(values["authoredAt"]),
+        valid_until=int(values["validUntil"]),
+        licence=int(values["licence"]),
+        drug_class=values["drugClass"],
+        quantities=tuple(values["quantities"]),
+        substitutable=values["substitutable"],
+        repeats=values["repeats"],
+        interval=values["interval"],
+        on_hold=held,
+        body=body,
+    )
 
 
 def message_of(vector: dict[str, Any]) -> Any:
     return MESSAGES[vector["type"]](
-        **{name: int(value) for name, value in vector["message"].items()}
+        **{
+            name: tuple(value) if name == "quantities" else int(value)
+            for name, value in vector["message"].items()
+        }
     )
 
 

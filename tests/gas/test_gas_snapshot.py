@@ -187,7 +187,6 @@ def prescribe(meter: Meter, ledgers: Ledgers, ids: dict[str, int]) -> None:
     tree = Tree([item.leaf for item in sealed])
     issued_at = meter.act("hospital", ledger.issue(1, first, BATCH, tree.root))
     head = TreeHead(first, BATCH, 1, issued_at)
-    number = first + 500
     chain_id = ledgers.chain_id
 
     def signature(message: AcceptAuthorisation | DeliveryConfirmation) -> bytes:

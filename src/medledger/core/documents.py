@@ -368,7 +368,7 @@ def mask_identity(text: str) -> str:
 
 
 def unix_seconds(moment: datetime) -> int:
-    """A moment in whole Unix seconds. Without an offset it is UTC's: no machine's own zone counts."""
+    """A moment in whole Unix seconds. Without an offset it is UTC's, on whatever machine."""
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
