@@ -364,7 +364,7 @@ def test_prescription__a_limit_out_of_range__invalid_document(
 
 
 def test_terms__a_time_without_offset__is_utc() -> None:
-    naive = prescription(authored_at=datetime(2026, 1, 5, 1, 30))
+    naive = prescription(authored_at=datetime(2026, 1, 5, 1, 30))  # noqa: DTZ001
 
     assert naive.terms().authored_at == 1767576600
 
@@ -403,9 +403,15 @@ def test_fields__a_prescription_without_optional_values__has_no_field_for_them()
     assert sorted(fields) == [
         "authoredOn",
         "businessKey",
+        "drugClass",
+        "licence",
+        "maxReptCnt",
+        "minInrvDays",
         "patient",
         "prescriber",
+        "reptFlag",
         "rxDetail",
+        "valiDays",
         "valiEndTime",
     ]
 

@@ -668,7 +668,7 @@ def test_verify_offline__a_prescriptions_fields_under_a_bills_header__header_mis
         (sealed_prescription(), {"authoredOn": 1767576600}, {}, "authoredOn"),
         (sealed_prescription(), {"authoredOn": "yesterday"}, {}, "authoredOn"),
         (sealed_prescription(), {"minInrvDays": "30"}, {}, "minInrvDays"),
-        (sealed_prescription(), {"licence": 469905260000000009}, {}, "licence"),
+        (sealed_prescription(), {"licence": 5}, {}, "licence"),
         (sealed_prescription(), {"maxReptCnt": True}, {"repeats": 1}, "maxReptCnt"),
     ],
 )

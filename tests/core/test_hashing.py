@@ -66,7 +66,11 @@ tree_heads = st.builds(TreeHead, uint(64), uint(32), uint(32), uint(64))
 
 
 def message_values(message: PatientMessage) -> dict[str, Any]:
-    return {name: getattr(message, name) for name in message.__dataclass_fields__}
+    # eth-account takes an array as a list only.
+    return {
+        name: list(value) if isinstance(value := getattr(message, name), tuple) else value
+        for name in message.__dataclass_fields__
+    }
 
 
 @given(st.binary())

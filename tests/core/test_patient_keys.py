@@ -82,7 +82,10 @@ messages = st.one_of(
 
 def typed(message: PatientMessage, chain_id: int = 31337, contract: str = CONTRACT) -> Any:
     name = type(message).__name__
-    values = {field: getattr(message, field) for field in message.__dataclass_fields__}
+    values = {
+        field: list(value) if isinstance(value := getattr(message, field), tuple) else value
+        for field in message.__dataclass_fields__
+    }
     return encode_typed_data(domain(chain_id, contract), {name: MESSAGE_TYPES[name]}, values)
 
 

@@ -131,7 +131,7 @@ class Scenario:
 
     def do_dispense(self, _: str) -> None:
         quantities = [self.random.randint(0, 24), self.random.randint(0, 10)]
-        self.world.pharmacy.dispense(self.order(), quantities)
+        self.world.dispense(self.order(), quantities)
 
     def do_hand_over(self, _: str) -> None:
         self.world.pharmacy.hand_over(self.order(), self.world.ids["courier"])

@@ -280,12 +280,20 @@ class Hospital(Role):
         return self.sender.send_many([self._reverse(*row) for row in rows])
 
     def cancel(self, number: int, reason: int) -> Receipt:
-        """Cancels a prescription that no pharmacy has.
+        """Cancels a prescription that no pharmacy has, or the repeats after a delivered fill.
 
         Raises `PrescriptionIsTaken` or `StateForbids`.
         """
         segment = self._segment_of(number, "Prescription")
         return self._send(self.ledgers.prescriptions.cancel(segment, number, reason))
+
+    def request_cancel(self, number: int, reason: int) -> Receipt:
+        """Asks the pharmacy that has a prescription to return it, which then cancels it.
+
+        Raises `StateForbids` or `CancelIsRequested`.
+        """
+        segment = self._segment_of(number, "Prescription")
+        return self._send(self.ledgers.prescriptions.request_cancel(segment, number, reason))
 
     def evidence(
         self, number: int, kind: DocumentKind = "Invoice", only: Sequence[str] | None = None
