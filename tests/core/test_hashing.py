@@ -132,7 +132,10 @@ def test_signing_digest__one_value_changed__another_digest(
     digest = signing_digest(message, 1, contract)
     name = data.draw(st.sampled_from(sorted(message.__dataclass_fields__)))
 
-    changed = replace(message, **{name: getattr(message, name) ^ 1})
+    value = getattr(message, name)
+    other = (value[0] ^ 1, *value[1:]) if isinstance(value, tuple) else value ^ 1
+
+    changed = replace(message, **{name: other})
 
     assert signing_digest(changed, 1, contract) != digest
     assert signing_digest(message, 2, contract) != digest

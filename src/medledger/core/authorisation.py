@@ -101,7 +101,10 @@ def _message(kind: type[PatientMessage], values: Any) -> PatientMessage:
             fits = _fits(value, _BITS.get(name, 64))
         if not fits:
             raise MalformedAuthorisation(problem=f"has a {name} that is out of range")
-    return kind(**{k: tuple(v) if k == "quantities" else v for k, v in values.items()})
+    found: dict[str, Any] = {
+        name: tuple(value) if name == "quantities" else value for name, value in values.items()
+    }
+    return kind(**found)
 
 
 def _fits(value: Any, bits: int) -> bool:

@@ -101,8 +101,5 @@ def review_hash(review: str, secret: bytes) -> bytes:
 
 def _commitment(fields: Fields, secret: bytes) -> bytes:
     names = sorted(fields)
-    salts = salts_of(keccak256(secret), len(names))
-    digests = [
-        field_digest(salt, name, fields[name]) for salt, name in zip(salts, names, strict=True)
-    ]
-    return body_hash(names, digests)
+    salted = zip(salts_of(keccak256(secret), len(names)), names, strict=True)
+    return body_hash(names, [field_digest(salt, name, fields[name]) for salt, name in salted])
