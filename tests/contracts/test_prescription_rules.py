@@ -986,3 +986,8 @@ def test_multicall__by_a_stranger__gives_no_authority(
 
     with refused(institutions.NotAnOperator, account=stranger):
         prescriptions.multicall([act], sender=stranger)
+
+
+def test_multicall__no_act_of_this_ledger__is_refused(prescriptions, pharmacy, refused):
+    with refused(prescriptions.FailedCall):
+        prescriptions.multicall([b"\x01\x02\x03\x04"], sender=pharmacy)
