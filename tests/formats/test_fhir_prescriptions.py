@@ -425,3 +425,37 @@ def test_prescriptions__a_validity_that_no_contract_takes__is_the_caller_s_error
 
     with pytest.raises(InvalidDocument):
         list(folder.prescriptions(str, valid_until=0))
+
+
+# Repeats and substitution
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (0, 0, False)),
+        ({"dispenseRequest.numberOfRepeatsAllowed": 3}, (3, 0, False)),
+        ({"dispenseRequest.dispenseInterval": {"value": 4, "code": "wk"}}, (0, 28, False)),
+        ({"dispenseRequest.dispenseInterval": {"value": 25, "code": "h"}}, (0, 2, False)),
+        ({"substitution": {"allowedBoolean": True}}, (0, 0, True)),
+    ],
+    ids=str,
+)
+def test_prescriptions__repeats_and_substitution__are_what_was_asked(
+    tmp_path: Path, changes: dict[str, Any], expected: tuple[int, int, bool]
+) -> None:
+    records, refused = read(tmp_path, changed(REQUEST, changes))
+
+    assert refused == []
+    order = records[0].prescription
+    assert (order.repeats, order.interval_days, order.lines[0].substitutable) == expected
+
+
+def test_prescriptions__an_interval_beyond_the_header__is_refused(tmp_path: Path) -> None:
+    beyond = {"dispenseRequest.dispenseInterval": {"value": 137, "code": "a"}}
+
+    records, refused = read(tmp_path, changed(REQUEST, beyond))
+
+    assert records == []
+    assert len(refused) == 1
+    assert "is more than 49710 days" in refused[0]

@@ -25,6 +25,7 @@ MAX_PRESCRIPTION_LINES = 5
 
 MAX_QUANTITY = 2**16 - 1
 DAY = 24 * 3600
+MAX_INTERVAL_DAYS = (2**32 - 1) // DAY
 
 Fields = dict[str, Json]
 
@@ -318,7 +319,7 @@ class Prescription:
         _require(authored_at <= self.valid_until < 2**40, "valiEndTime", "is out of range")
         _require(0 <= self.drug_class < 2**16, "drugClass", "is out of range")
         _require(0 <= self.repeats < 2**8, "maxReptCnt", "is out of range")
-        _require(0 <= self.interval_days * DAY < 2**32, "minInrvDays", "is out of range")
+        _require(0 <= self.interval_days <= MAX_INTERVAL_DAYS, "minInrvDays", "is out of range")
 
     def fields(self) -> Fields:
         validity = self.valid_until - unix_seconds(self.authored_at)
