@@ -136,7 +136,11 @@ library Hashing {
         pure
         returns (bytes32)
     {
-        bytes32 lines = keccak256(abi.encode(quantities));
+        bytes32 lines;
+        // The words of an array in memory are EIP-712's encoding of it.
+        assembly ("memory-safe") {
+            lines := keccak256(quantities, 160)
+        }
         return keccak256(abi.encode(DELIVERY_CONFIRMATION_TYPEHASH, number, sequence, lines, deadline));
     }
 

@@ -90,9 +90,11 @@ library PrescriptionRecords {
     }
 
     function toLines(uint80 packed) internal pure returns (uint16[5] memory quantities) {
-        for (uint256 line = 0; line < MAX_LINES; ++line) {
-            quantities[line] = lineAt(packed, line);
-        }
+        quantities[0] = uint16(packed);
+        quantities[1] = uint16(packed >> 16);
+        quantities[2] = uint16(packed >> 32);
+        quantities[3] = uint16(packed >> 48);
+        quantities[4] = uint16(packed >> 64);
     }
 
     function lineAt(uint80 packed, uint256 line) internal pure returns (uint16) {

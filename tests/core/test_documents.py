@@ -354,13 +354,18 @@ def test_prescription__the_extreme_quantities__are_taken(quantity: int) -> None:
         ({"repeats": 256}, "maxReptCnt"),
         ({"interval_days": -1}, "minInrvDays"),
         ({"interval_days": 49711}, "minInrvDays"),
-        ({"authored_at": datetime(1969, 12, 31, tzinfo=UTC)}, "authoredOn"),
     ],
 )
 def test_prescription__a_limit_out_of_range__invalid_document(
     change: dict[str, Any], field: str
 ) -> None:
     assert refusal(prescription, **change) == (field, "is out of range")
+
+
+def test_terms__a_time_before_1970__is_the_first_second() -> None:
+    old = prescription(authored_at=datetime(1969, 12, 31, tzinfo=UTC))
+
+    assert old.terms().authored_at == 0
 
 
 def test_terms__a_time_without_offset__is_utc() -> None:

@@ -232,7 +232,7 @@ def test_prescriptions__a_practitioner_without_name__is_refused_and_the_rest_goe
         ({"dosageInstruction[0].doseAndRate[0].doseQuantity": ABSENT}, 1, "package"),
         ({"dosageInstruction": REQUEST["dosageInstruction"] * 2}, 1, "package"),
         # The bound of a line.
-        ({"dispenseRequest": {"quantity": {"value": 2**24 - 1}}}, 2**24 - 1, "unit"),
+        ({"dispenseRequest": {"quantity": {"value": 2**16 - 1}}}, 2**16 - 1, "unit"),
     ],
 )
 def test_prescriptions__a_way_of_saying_how_much__gives_the_quantity(
@@ -306,7 +306,7 @@ REPEAT = "dosageInstruction[0].timing.repeat"
         (f"{DURATION}.value", 0, "is out of range"),
         (f"{DURATION}.value", -10, "is out of range"),
         (f"{DURATION}.value", "10", "is not a number"),
-        (f"{DURATION}.value", 100_000_000, "gives more than 16777215 units"),
+        (f"{DURATION}.value", 100_000_000, "gives more than 65535 units"),
         (f"{REPEAT}.frequency", 0, "is not above 0"),
         (f"{REPEAT}.frequency", 10**9, "is out of range"),
         (f"{REPEAT}.frequency", 1.5, "is not a whole number"),
@@ -355,9 +355,9 @@ def test_prescriptions__a_request_with_a_fault__is_refused_with_file_line_and_fi
             "is not whole, and the dosage gives no quantity",
         ),
         (
-            {"dispenseRequest": {"quantity": {"value": 2**24}}},
+            {"dispenseRequest": {"quantity": {"value": 2**16}}},
             "dispenseRequest.quantity.value",
-            "gives more than 16777215 units",
+            "gives more than 65535 units",
         ),
         (
             {"dispenseRequest": {"quantity": {"value": 0}}},

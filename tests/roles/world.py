@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
+from secrets import token_bytes
 from typing import Any
 
 from tests.chain.nodes import now, pass_time
@@ -305,7 +306,7 @@ def order(key: str, valid_until: int, **changes: Any) -> Prescription:
 
 def dispensing(*quantities: int, **changes: Any) -> Dispensing:
     """Quantities by line, with a review of their own."""
-    kept = DispensingRecord(bytes(32), (DispensedItem(1, "B2026", "H20013"),), "no objection")
+    kept = DispensingRecord(token_bytes(32), (DispensedItem(1, "B2026", "H20013"),), "no objection")
     return replace(Dispensing(quantities, kept.items_hash, kept.review_hash), **changes)
 
 

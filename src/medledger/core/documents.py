@@ -315,7 +315,6 @@ class Prescription:
             "has a quantity out of range",
         )
         authored_at = unix_seconds(self.authored_at)
-        _require(0 <= authored_at < 2**40, "authoredOn", "is out of range")
         _require(authored_at <= self.valid_until < 2**40, "valiEndTime", "is out of range")
         _require(0 <= self.drug_class < 2**16, "drugClass", "is out of range")
         _require(0 <= self.repeats < 2**8, "maxReptCnt", "is out of range")
@@ -369,8 +368,11 @@ def mask_identity(text: str) -> str:
 
 
 def unix_seconds(moment: datetime) -> int:
-    """A moment in whole Unix seconds. Without an offset it is UTC's, on whatever machine."""
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    """A moment in whole Unix seconds; 0 before 1970, which a header cannot say.
+
+    Without an offset it is UTC's, on whatever machine.
+    """
+    return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()))
 
 
 def line_bits(lines: Sequence[bool]) -> int:
