@@ -60,8 +60,8 @@ def signer_of(signed: Signed) -> str:
             "verifyingContract": signed.contract,
         },
         "message": {
-            name: list(value) if isinstance(value := getattr(signed.message, name), tuple) else value
-            for name in TYPES[kind]
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in ((name, getattr(signed.message, name)) for name in TYPES[kind])
         },
     }
     found: str = Account.recover_message(

@@ -458,10 +458,13 @@ class _Demo:
 
 
 def _with_a_repeat(record: PrescriptionRecord) -> PrescriptionRecord:
-    """The order with one repeat, and equivalent drugs allowed; the sample's orders say neither."""
+    """The order with a repeat at least, to be had at once, and equivalent drugs allowed."""
     order = record.prescription
     lines = tuple(replace(line, substitutable=True) for line in order.lines)
-    return replace(record, prescription=replace(order, lines=lines, repeats=1))
+    return replace(
+        record,
+        prescription=replace(order, lines=lines, repeats=max(1, order.repeats), interval_days=0),
+    )
 
 
 def _silent(_step: str, _done: int, _total: int) -> None:
