@@ -49,7 +49,7 @@ def policy() -> None:
     default=1440,
     help="How long a dispensing may be withdrawn.",
 )
-@click.option("--courier/--no-courier", default=True, help="Whether a courier may carry it.")
+@click.option("--no-courier", is_flag=True, help="No courier may carry it.")
 @click.option("--second-approver", is_flag=True, help="Another operator must have reviewed it.")
 @click.option("--licence", is_flag=True, help="The prescriber's licence is looked up.")
 @acting
@@ -60,7 +60,7 @@ def set_(
     repeats: int,
     quantity: int,
     withdraw_minutes: int,
-    courier: bool,
+    no_courier: bool,
     second_approver: bool,
     licence: bool,
 ) -> Output:
@@ -68,7 +68,7 @@ def set_(
     from medledger.chain.bindings import PolicyEntry
 
     rules = PolicyEntry(
-        days * DAY, repeats, quantity, withdraw_minutes, courier, second_approver, licence
+        days * DAY, repeats, quantity, withdraw_minutes, not no_courier, second_approver, licence
     )
     receipt = session.supervisor().set_policy(drug_class, rules)
     return receipt_output(
