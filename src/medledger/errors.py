@@ -19,13 +19,14 @@
     ├── ChainError               the chain cannot be used                  exit 6
     │   ├── RpcUnavailable       the only family worth retrying
     │   ├── RpcError             the node refused a request
+    │   ├── NodesDisagree, LogsOmitted   a node does not tell the truth
     │   └── WrongChain, ContractMissing, TransactionFailed (TransactionReverted,
     │       OutOfGas), ToolMissing, PortUnusable
     ├── SetupError               keys, manifest or store are missing or wrong  exit 7
     │   └── ManifestMissing, ManifestInvalid, NotDeployed, KeyMissing, StoreError, EndorserFailed,
     │       NoSegment, NotIssued, NotFound
     └── AuditError               chain and records disagree                exit 8
-        └── AuditMismatch, FraudWentThrough
+        └── AuditMismatch, FraudWentThrough, IrregularityFound
 
 A message says what was expected, what was found and what to do. It never prints a document,
 a salt or a key.
@@ -800,6 +801,16 @@ class ContractMissing(ChainError):
     hint = "deploy first: medledger deploy"
 
 
+class NodesDisagree(ChainError):
+    message = "{url} and {other} disagree over blocks {first} to {last}: {problem}"
+    hint = "ask a third node; nothing of these blocks was stored"
+
+
+class LogsOmitted(ChainError):
+    message = "{url} left out {count} logs of block {block} that its receipts have"
+    hint = "use another node; nothing of this block was stored"
+
+
 class TransactionFailed(ChainError):
     message = "transaction {transaction} failed: {problem}"
 
@@ -884,3 +895,8 @@ class FraudWentThrough(AuditError):
 
 class AuditMismatch(AuditError):
     message = "{count} of the records disagree with the chain; the first: {first}"
+
+
+class IrregularityFound(AuditError):
+    message = "{count} findings, the gravest: {first}"
+    hint = "look at each; what is explained stays found, so go on with --since"

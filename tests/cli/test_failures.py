@@ -207,7 +207,7 @@ def test_audit__that_finds_a_mismatch__shows_the_result_and_exits_with_8(
         (["key", "nwe"], "there is no command 'nwe' (did you mean new?); see medledger key --help"),
         (
             ["audit", "--untl", "3"],
-            "there is no option --untl (did you mean --until?); see medledger audit --help",
+            "there is no option --untl (did you mean --until?); see medledger audit rebuild --help",
         ),
         (
             ["renew", "2", "--valid-until", "soon"],

@@ -102,9 +102,7 @@ def test_example__in_help__has_only_options_that_the_command_has(path: str, exam
     assert {word for word in words if word.startswith("--")} <= options
 
 
-@pytest.mark.parametrize(
-    "path", [path for path, command in ALL.items() if isinstance(command, Family)]
-)
+@pytest.mark.parametrize("path", [path for path, command in ALL.items() if type(command) is Family])
 def test_family__alone__shows_its_commands(path: str) -> None:
     assert "\nCommands:\n" in run(*path.split()[1:]).out
 

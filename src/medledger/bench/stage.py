@@ -39,9 +39,12 @@ class Stage:
 
 
 @contextmanager
-def stage(store: str | None = None) -> Iterator[Stage]:
+def stage(store: str | None = None, *, block_seconds: float | None = None) -> Iterator[Stage]:
     """A stage on a new Anvil. Without a `store` (SQLAlchemy's address) it has one in a file."""
-    with LocalChain() as chain, TemporaryDirectory(prefix="medledger-bench-") as folder:
+    with (
+        LocalChain(block_seconds=block_seconds) as chain,
+        TemporaryDirectory(prefix="medledger-bench-") as folder,
+    ):
         rpc = Rpc(chain.url)
         supervisor_key, hospital_key = secrets.token_bytes(32), secrets.token_bytes(32)
         manifest, _ = deploy(rpc, supervisor_key, supervisor_name="财政局")

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from medledger.cli.command import Command
-from medledger.cli.options import number_argument, number_kind_option, reading
+from medledger.cli.command import HELP_NAMES, Command, DefaultFamily
+from medledger.cli.options import (
+    INSTITUTION,
+    index_option,
+    number_argument,
+    number_kind_option,
+    reading,
+    since_option,
+)
 from medledger.cli.output import Meter, Output, Table, as_plain, pairs, time_text
 from medledger.cli.session import Session
 from medledger.core.numbers import BILL_NUMBER_SPAN, DocumentNumber, format_number
-from medledger.core.states import Hold, Standing, Status
-from medledger.errors import AuditMismatch, NotFound
+from medledger.core.states import Hold, Kind, Standing, Status
+from medledger.errors import AuditMismatch, IrregularityFound, NotFound
 
 if TYPE_CHECKING:
     from medledger.chain.bindings import SegmentEntry
@@ -33,13 +41,28 @@ _TIMES = {
 }
 
 
-@click.command("trace", cls=Command, examples=["medledger trace 46060126-0000000017"])
+@click.command(
+    "trace",
+    cls=Command,
+    examples=[
+        "medledger trace 46060126-0000000017",
+        "medledger trace 46060126-0000000017 --index sqlite:///index.db",
+    ],
+)
 @number_argument
 @number_kind_option
+@click.option("--index", metavar="URL", help="Ask the auditor's index, and the node nothing.")
 @reading
-def trace(session: Session, number: DocumentNumber, kind: DocumentKind) -> Output:
+def trace(
+    session: Session, number: DocumentNumber, kind: DocumentKind, index: str | None
+) -> Output:
     """Show everything that happened to a document, oldest first."""
-    steps = session.auditor().trace(number, kind)
+    auditor = session.auditor()
+    if index is None:
+        steps = auditor.trace(number, kind)
+    else:
+        with session.index(auditor, index) as opened:
+            steps = auditor.trace(number, kind, index=opened)
     if not steps:
         raise _not_issued(number, kind)
     rows = [
@@ -97,8 +120,25 @@ def status(session: Session, number: DocumentNumber, kind: DocumentKind) -> Outp
     return Output(data, _status_lines(data))
 
 
-@click.command(
-    "audit", cls=Command, examples=["medledger audit", "medledger audit --until 1200 --json"]
+@click.group(
+    "audit",
+    cls=DefaultFamily,
+    default="rebuild",
+    context_settings=HELP_NAMES,
+    no_args_is_help=False,
+)
+def audit() -> None:
+    """Audit a deployment from the chain alone.
+
+    Without a command: rebuild. The others ask an index, a database of all events that sync makes
+    and brings up to date.
+    """
+
+
+@audit.command(
+    "rebuild",
+    cls=Command,
+    examples=["medledger audit rebuild", "medledger audit rebuild --until 1200 --json"],
 )
 @click.option(
     "--until",
@@ -107,7 +147,7 @@ def status(session: Session, number: DocumentNumber, kind: DocumentKind) -> Outp
     help="Last block to rebuild from; by default the latest.",
 )
 @reading
-def audit(session: Session, until: int | None) -> Output:
+def rebuild(session: Session, until: int | None) -> Output:
     """Rebuild the whole state from the chain and compare.
 
     Every event is replayed, the rules are checked, and the result is compared with what the
@@ -150,6 +190,214 @@ def audit(session: Session, until: int | None) -> Output:
     if mismatches:
         failure = AuditMismatch(count=len(mismatches), first=mismatches[0])
     return Output(data, text, failure)
+
+
+@audit.command(
+    "sync",
+    cls=Command,
+    examples=[
+        "medledger audit sync --index sqlite:///index.db",
+        "medledger audit sync --rpc http://one:8545,http://two:8545 --confirmations 12",
+    ],
+)
+@index_option
+@click.option(
+    "--confirmations",
+    type=click.IntRange(min=1),
+    metavar="BLOCKS",
+    help="Read blocks this deep only, their own counted; by default as the manifest says.",
+)
+@reading
+def sync(session: Session, index: str, confirmations: int | None) -> Output:
+    """Read all events into an index, from where it is.
+
+    It can be stopped anywhere. What the chain took back is read again. With several nodes in --rpc
+    each range is asked of all of them, and must be the same.
+    """
+    auditor = session.auditor()
+    with session.index(auditor, index) as opened:
+        with Meter("events") as meter:
+            done = auditor.sync(opened, confirmations=confirmations, advance=meter.advance)
+        total = opened.count()
+    data = {
+        "block": done.block,
+        "new_events": done.events,
+        "events": total,
+        "rolled_back": done.rolled_back,
+    }
+    rows = {
+        "up to block": done.block,
+        "new events": done.events,
+        "events": total,
+        "blocks read again": done.rolled_back,
+    }
+    return Output(data, pairs(rows))
+
+
+@audit.command("batches", cls=Command, examples=["medledger audit batches --institution 2"])
+@click.option("--institution", type=INSTITUTION, help="Of this institution only.")
+@since_option
+@index_option
+@reading
+def batches(session: Session, institution: int | None, since: int | None, index: str) -> Output:
+    """List the batches that were issued."""
+    from medledger.index import questions
+
+    with session.index(session.auditor(), index) as opened:
+        found = list(questions.batches(opened, institution=institution, since=since))
+    rows = [
+        (
+            time_text(batch.time),
+            batch.contract,
+            format_number(batch.first),
+            str(batch.count),
+            str(batch.institution),
+            f"0x{batch.transaction.hex()}",
+        )
+        for batch in found
+    ]
+    columns = ("time", "ledger", "first", "count", "institution", "transaction")
+    return _listed("batches", found, Table(columns, rows))
+
+
+@audit.command("segments", cls=Command, examples=["medledger audit segments --json"])
+@click.option("--institution", type=INSTITUTION, help="Of this institution only.")
+@index_option
+@reading
+def segments(session: Session, institution: int | None, index: str) -> Output:
+    """List the number segments: what is issued, what is left, and gaps."""
+    from medledger.index import questions
+
+    with session.index(session.auditor(), index) as opened:
+        found = questions.segments(opened, institution=institution)
+    rows = [
+        (
+            one.contract,
+            str(one.segment),
+            str(one.institution),
+            f"{format_number(one.first)} to {format_number(one.last)}",
+            f"{one.issued:,}",
+            f"{one.left:,}",
+            str(len(one.gaps)),
+        )
+        for one in found
+    ]
+    columns = ("ledger", "segment", "institution", "numbers", "issued", "left", "gaps")
+    return _listed("segments", found, Table(columns, rows))
+
+
+@audit.command("institution", cls=Command, examples=["medledger audit institution 2"])
+@click.argument("institution", type=INSTITUTION)
+@index_option
+@reading
+def institution(session: Session, institution: int, index: str) -> Output:
+    """Show what an institution is, its keys, and how often it acted."""
+    from medledger.index import questions
+
+    with session.index(session.auditor(), index) as opened:
+        found = questions.institution_record(opened, institution)
+    if not found.acts:
+        raise NotFound(what=f"institution {institution}", where=f"the index {index}")
+    rows: dict[str, object] = {
+        "kinds": " + ".join(kind.name.lower() for kind in Kind if kind & found.kinds and kind.name),
+        "valid until": time_text(found.valid_until),
+        "suspended": "yes" if found.is_suspended else "no",
+        "last act": time_text(found.last_act),
+    }
+    rows |= {f"key {key}": "may act" if may else "removed" for key, may in found.operators.items()}
+    rows |= {name: f"{count:,}" for name, count in sorted(found.acts.items())}
+    return Output(asdict(found), [f"institution {institution}", *pairs(rows)])
+
+
+@audit.command(
+    "claims", cls=Command, examples=["medledger audit claims --payer 21 --status expired"]
+)
+@click.option("--payer", type=INSTITUTION, help="Of this payer only.")
+@click.option(
+    "--status",
+    type=click.Choice(["locked", "expired", "reimbursed", "released"]),
+    help="In this status only.",
+)
+@index_option
+@reading
+def claims(session: Session, payer: int | None, status: str | None, index: str) -> Output:
+    """List where payers stand with the bills that they locked."""
+    from medledger.index import questions
+
+    with session.index(session.auditor(), index) as opened:
+        found = questions.claims(opened, at=opened.last_time(), payer=payer, status=status)
+    rows = [
+        (
+            format_number(one.number),
+            str(one.payer),
+            one.status,
+            str(one.amount_minor),
+            time_text(one.time),
+        )
+        for one in found
+    ]
+    columns = ("bill", "payer", "status", "amount (minor units)", "since")
+    return _listed("claims", found, Table(columns, rows))
+
+
+@audit.command("overdue", cls=Command, examples=["medledger audit overdue"])
+@index_option
+@reading
+def overdue(session: Session, index: str) -> Output:
+    """List prescriptions that a pharmacy has kept for longer than its lease."""
+    from medledger.index import questions
+
+    with session.index(session.auditor(), index) as opened:
+        found = questions.overdue(opened, at=opened.last_time())
+    rows = [
+        (format_number(one.number), str(one.pharmacy), time_text(one.lease_until)) for one in found
+    ]
+    return _listed("overdue", found, Table(("prescription", "pharmacy", "lease ended"), rows))
+
+
+@audit.command("check", cls=Command, examples=["medledger audit check --since 2026-11-01 --json"])
+@since_option
+@index_option
+@reading
+def check(session: Session, since: int | None, index: str) -> Output:
+    """Look for what the contracts allow and a person should look at.
+
+    Exits with 8 if anything is found, so that a scheduler can tell.
+    """
+    from medledger.index import findings
+
+    with session.index(session.auditor(), index) as opened:
+        found = findings.check(opened, since=since or 0)
+    data = {
+        "findings": [
+            {
+                "rule": one.rule,
+                "severity": one.severity,
+                "what": one.what,
+                "time": one.time,
+                "evidence": [
+                    {"event": e.name, "block": e.block, "transaction": e.transaction}
+                    for e in one.evidence
+                ],
+            }
+            for one in found
+        ]
+    }
+    rows = [(one.severity, one.rule, time_text(one.time), one.what) for one in found]
+    failure = IrregularityFound(count=len(found), first=found[0].what) if found else None
+    shown: list[str | Table] = [Table(("severity", "rule", "last event", "what"), rows)]
+    return Output(data, shown if found else ["nothing found"], failure)
+
+
+def _listed(name: str, found: Sequence[Any], table: Table) -> Output:
+    """A list of records: numbers as printed on documents, the rest as it is."""
+    data = {
+        name: [
+            {key: format_number(v) if _is_number(key, v) else v for key, v in asdict(one).items()}
+            for one in found
+        ]
+    }
+    return Output(data, [table])
 
 
 def _not_issued(number: int, kind: str) -> NotFound:

@@ -84,6 +84,20 @@ class Family(click.Group):
         return super().resolve_command(ctx, args)
 
 
+class DefaultFamily(Family):
+    """A family whose own word alone, or with options, is one of its commands."""
+
+    def __init__(self, *arguments: Any, default: str, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._default = default
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        is_plain = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        if is_plain and not ctx.resilient_parsing:
+            args = [self._default, *args]
+        return super().parse_args(ctx, args)
+
+
 def wants_json(context: click.Context) -> bool:
     """Whether the running command was given `--json`."""
     return bool(context.meta.get(_JSON))

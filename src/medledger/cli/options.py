@@ -154,6 +154,20 @@ store_option = click.option(
 )
 
 
+index_option = click.option(
+    "--index",
+    metavar="URL",
+    envvar="MEDLEDGER_INDEX",
+    default="sqlite:///index.db",
+    show_default=True,
+    show_envvar=True,
+    help="SQLAlchemy address of the auditor's index.",
+)
+
+
+since_option = click.option("--since", type=TIME, help="What happened at this time or later only.")
+
+
 def reason_option(meaning: str, *, required: bool = False) -> Callable[[F], F]:
     """`--reason`: a code of the caller's own table."""
     return click.option(

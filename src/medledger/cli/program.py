@@ -92,7 +92,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "institutions",
             "Show all segments of numbers: what is issued, left, used up, and never issued.",
         ),
-        "audit": ("audit", "Rebuild the whole state from the chain and compare."),
+        "audit": ("audit", "Audit a deployment from the chain alone."),
     },
     "Try, measure, serve": {
         "demo": ("demo", "Run the whole story on a folder of bulk FHIR."),

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from medledger.core.authorisation import Signed
     from medledger.core.evidence import Evidence
     from medledger.core.patient_keys import PatientKey
+    from medledger.index import EventIndex
     from medledger.roles import (
         Auditor,
         Authority,
@@ -75,6 +77,12 @@ class Session:
         from medledger.roles import Authority
 
         return Authority(self.ledgers(), operator, self.store)
+
+    def index(self, auditor: Auditor, url: str) -> closing[EventIndex]:
+        """The index of the auditor's deployment; made where it does not exist."""
+        from medledger.index import EventIndex
+
+        return closing(EventIndex(url, auditor.ledgers.manifest))
 
     def supervisor(self) -> Supervisor:
         operator = self.operator()

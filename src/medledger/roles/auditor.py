@@ -8,14 +8,16 @@ It trusts a node and the deployment manifest that it was given, and no hospital'
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from medledger.chain import abi
 from medledger.chain import bindings as on_chain
+from medledger.chain.deployment import connect
 from medledger.chain.events import Logged, fetch_events
 from medledger.chain.replay import Replay
+from medledger.chain.rpc import Rpc
 from medledger.core.canonical import Json, canonical
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import Header, LicenceHeader, keccak256, name_hash
@@ -30,6 +32,8 @@ from medledger.errors import (
     StatusMismatch,
     UnknownField,
 )
+from medledger.index import EventIndex, Synced, sync
+from medledger.index.questions import life
 from medledger.roles.ledger_of import ledger_of
 from medledger.roles.role import Role
 
@@ -117,8 +121,18 @@ class Auditor(Role):
                 problem=f"institution {proof.hospital} has not anchored this for day {proof.day}"
             )
 
-    def trace(self, number: int, kind: DocumentKind = "Invoice") -> list[Step]:
-        """The whole life of a document on chain, oldest first: its batch and every event since."""
+    def trace(
+        self, number: int, kind: DocumentKind = "Invoice", *, index: EventIndex | None = None
+    ) -> list[Step]:
+        """The whole life of a document on chain, oldest first: its batch and every event since.
+
+        With an `index`, as that has it, and no node is asked.
+        """
+        if index is not None:
+            return [
+                Step(e.time, e.block, e.transaction, on_chain.EVENTS[e.name](e.arguments))
+                for e in life(index, number, kind)
+            ]
         found = list(self._events_of(number, kind))
         times = self.ledgers.rpc.timestamps([item.block for item in found])
         return [Step(times[i.block], i.block, i.transaction, i.event) for i in found]
@@ -139,6 +153,48 @@ class Auditor(Role):
         time = self.ledgers.rpc.timestamps([last])[last]
         differences = state.differences(self.ledgers.at(last), time)
         return Audit(state, last, time, count, state.breaches(time) + differences)
+
+    def sync(
+        self,
+        index: EventIndex,
+        *,
+        confirmations: int | None = None,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> Synced:
+        """Brings an index up to the chain; every node that was named is asked for every range.
+
+        `confirmations` is the manifest's by default. Raises `NodesDisagree`, `LogsOmitted`,
+        `RpcUnavailable`, `WrongChain`, `ContractMissing` or `StoreError`.
+        """
+        manifest = self.ledgers.manifest
+        nodes = [Rpc([url]) for url in self.ledgers.rpc.urls]
+        for node in nodes:
+            connect(node, manifest)
+        depth = manifest.confirmations if confirmations is None else confirmations
+        return sync(index, nodes, confirmations=depth, advance=advance)
+
+    def rebuild(self, index: EventIndex) -> Audit:
+        """The state that the events of an index make, and the rules that it breaks.
+
+        Storage is not read: `audit` compares with it.
+        """
+        contracts = self.ledgers.manifest.contracts
+        state = Replay(self.ledgers)
+        count = 0
+        unknown = []
+        for found in index.events():
+            if not found.name:
+                place = f"log {found.log_index} of block {found.block}"
+                unknown.append(f"{place} is an event that this version does not know")
+                continue
+            event = on_chain.EVENTS[found.name](found.arguments)
+            address = contracts[found.contract].address
+            logged = Logged(event, address, found.block, found.transaction, found.log_index)
+            state.apply(logged, found.time)
+            count += 1
+        time = index.last_time()
+        block = index.place().next_block - 1
+        return Audit(state, block, time, count, unknown + state.breaches(time))
 
     def _verify_anchor(self, evidence: Evidence, expected: bytes) -> None:
         ledger = ledger_of(self.ledgers, evidence.kind)

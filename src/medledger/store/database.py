@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    MetaData,
     Table,
     Text,
     any_,
@@ -60,13 +62,26 @@ _CHECKPOINT_PAGES = 2_000
 _MIGRATION_LOCK = 0x6D65646C
 
 
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The tables that a database must have, and the folder of the migrations that make them."""
+
+    metadata: MetaData
+    revision: str
+    migrations: Path
+
+
+STORE = Schema(metadata, REVISION, Path(__file__).parent / "migrations")
+
+
 class Database:
     """A database by URL: `sqlite:///hospital.db`, or `postgresql://user@host/name`.
 
     Raises `StoreError` where it cannot be opened, or is not of this version.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, schema: Schema = STORE) -> None:
+        self._schema = schema
         self._engine = _engine(url)
         self._writer = self._engine.execution_options(begin=("BEGIN IMMEDIATE", "FULL"))
         self._noter = self._engine.execution_options(begin=("BEGIN IMMEDIATE", "NORMAL"))
@@ -155,27 +170,31 @@ class Database:
 
     def _bring_up_to_date(self) -> None:
         with self._engine.connect() as connection:
-            if _revision(connection) == REVISION:
+            if _revision(connection) == self._schema.revision:
                 return
         with self._writer.begin() as connection:
             if not self.is_sqlite:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
             # Again, since another program may have done it before the lock was ours.
-            if (found := _revision(connection)) != REVISION:
+            if (found := _revision(connection)) != self._schema.revision:
                 self._migrate(connection, found)
 
     def _migrate(self, connection: Connection, found: str | None) -> None:
         # Alembic is imported only where there is something to do.
         from medledger.store import migrations
 
-        if found is not None and found not in migrations.revisions():
-            problem = f"has schema {found}, and this version of medledger knows {REVISION} at most"
+        schema = self._schema
+        if found is not None and found not in migrations.revisions(schema.migrations):
+            known = f"this version of medledger knows {schema.revision} at most"
+            problem = f"has schema {found}, and {known}"
             raise StoreError(store=self.name, problem=f"{problem}: update medledger")
-        if found is None and set(metadata.tables) & set(inspect(connection).get_table_names()):
+        if found is None and set(schema.metadata.tables) & set(
+            inspect(connection).get_table_names()
+        ):
             problem = "has the tables of an older medledger, or of another program"
             advice = "name a new store, and finish this one with the version that made it"
             raise StoreError(store=self.name, problem=f"{problem}: {advice}")
-        migrations.upgrade(connection)
+        migrations.upgrade(connection, schema.migrations)
 
 
 @contextmanager

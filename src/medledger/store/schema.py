@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """What the database of this version says in `alembic_version`."""
 
 metadata = MetaData()

@@ -13,17 +13,17 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-_HERE = str(Path(__file__).parent)
+HERE = Path(__file__).parent
 
 
-def revisions() -> list[str]:
+def revisions(folder: Path = HERE) -> list[str]:
     """All that this version knows, the newest first."""
-    return [script.revision for script in ScriptDirectory(_HERE).walk_revisions()]
+    return [script.revision for script in ScriptDirectory(str(folder)).walk_revisions()]
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, folder: Path = HERE) -> None:
     """Brings the database to the newest revision, within the connection's transaction."""
     config = Config(attributes={"connection": connection})
     # ConfigParser would take a % for the beginning of a name.
-    config.set_main_option("script_location", _HERE.replace("%", "%%"))
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
     command.upgrade(config, "head")

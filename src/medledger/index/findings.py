@@ -1,0 +1,212 @@
+"""Rules over an index: what is allowed by the contracts, and yet a person should look at.
+
+Each rule is one function from an index and a time to findings; `RULES` lists them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import median
+
+from medledger.core.numbers import format_number
+from medledger.index.book import EventIndex, Found
+from medledger.index.questions import segments
+
+HOUR, DAY = 3600, 24 * 3600
+EXPIRED_LOCKS = 2
+"""Locks of one bill by one payer that ended by themselves, from which they are reported."""
+KNOWN_ACTS, KNOWN_DAYS = 20, 5
+"""Acts and days from which an operator has habits."""
+VOLUME_FACTOR, LEAST_VOLUME = 5, 50
+"""A day is unusual with so many times the acts of the middle day, and at least so many."""
+NEAR_SUSPENSION = DAY
+KEY_AGE = 365 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to look at. `severity` is high, medium or low; `evidence` are the events."""
+
+    rule: str
+    severity: str
+    what: str
+    evidence: tuple[Found, ...] = ()
+
+    @property
+    def time(self) -> int:
+        """When the last event of the evidence happened, Unix seconds."""
+        return max((event.time for event in self.evidence), default=0)
+
+
+Rule = Callable[[EventIndex, int], Iterator[Finding]]
+
+
+def check(index: EventIndex, *, since: int = 0) -> list[Finding]:
+    """What all rules find whose last event is not before `since`, as of the last block read."""
+    at = index.last_time()
+    return [found for rule in RULES for found in rule(index, at) if found.time >= since]
+
+
+def reversed_after_reimbursed(index: EventIndex, _: int) -> Iterator[Finding]:
+    """A payer has paid for a bill that its hospital then reversed."""
+    paid: dict[int, list[Found]] = defaultdict(list)
+    for event in index.events(names=["ClaimSettled", "InvoiceReversed"]):
+        number = event.arguments["number"]
+        if event.name == "ClaimSettled" and event.arguments["amount"]:
+            paid[number].append(event)
+        elif event.name == "InvoiceReversed" and number in paid:
+            what = f"bill {format_number(number)} was reversed after it was reimbursed"
+            yield Finding("reversed_after_reimbursed", "high", what, (*paid[number], event))
+
+
+def locks_expire(index: EventIndex, at: int) -> Iterator[Finding]:
+    """A payer locks a bill again and again, and never decides."""
+    opened: dict[tuple[int, int], Found] = {}
+    expired: dict[tuple[int, int], list[Found]] = defaultdict(list)
+    for event in index.events(names=["ClaimLocked", "ClaimSettled", "ClaimReleased"]):
+        key = (event.arguments["number"], event.arguments["payer"])
+        before = opened.pop(key, None)
+        if before is not None and before.arguments["until"] < event.time:
+            expired[key].append(before)
+        if event.name == "ClaimLocked":
+            opened[key] = event
+    for key, event in opened.items():
+        if event.arguments["until"] < at:
+            expired[key].append(event)
+    for (number, payer), locks in expired.items():
+        if len(locks) >= EXPIRED_LOCKS:
+            what = f"payer {payer} let {len(locks)} locks of bill {format_number(number)} expire"
+            yield Finding("locks_expire", "medium", what, tuple(locks))
+
+
+def unusual_hours(index: EventIndex, _: int) -> Iterator[Finding]:
+    """An operator acted at an hour of the day (UTC) at which it acted on no other day."""
+    for operator, acts in _by_operator(index).items():
+        days: dict[int, set[int]] = defaultdict(set)
+        for act in acts:
+            days[act.time % DAY // HOUR].add(act.time // DAY)
+        if len(acts) < KNOWN_ACTS or len({act.time // DAY for act in acts}) < KNOWN_DAYS:
+            continue
+        rare = [act for act in acts if len(days[act.time % DAY // HOUR]) == 1]
+        if rare and len(rare) * 10 <= len(acts):
+            what = f"operator {operator} acted {len(rare)} times at an hour at which it never does"
+            yield Finding("unusual_hours", "low", what, tuple(rare))
+
+
+def unusual_volume(index: EventIndex, _: int) -> Iterator[Finding]:
+    """An operator acted far more often on one day than on its middle day."""
+    for operator, acts in _by_operator(index).items():
+        days = Counter(act.time // DAY for act in acts)
+        usual = median(days.values())
+        for day, count in days.items():
+            if count >= LEAST_VOLUME and count > VOLUME_FACTOR * usual:
+                what = f"operator {operator} acted {count} times in a day; {usual:g} is usual"
+                own = [act for act in acts if act.time // DAY == day]
+                yield Finding("unusual_volume", "medium", what, (own[0], own[-1]))
+
+
+def leases_taken_over(index: EventIndex, _: int) -> Iterator[Finding]:
+    """A pharmacy let its lease end, and another one took the prescription."""
+    held: dict[int, Found] = {}
+    giving = ["PrescriptionReturned", "PrescriptionHandedOver", "PrescriptionCancelled"]
+    for event in index.events(names=["PrescriptionAccepted", *giving]):
+        number = event.arguments["number"]
+        before = held.pop(number, None)
+        if event.name != "PrescriptionAccepted":
+            continue
+        held[number] = event
+        if before is not None and before.arguments["pharmacy"] != event.arguments["pharmacy"]:
+            first, second = before.arguments["pharmacy"], event.arguments["pharmacy"]
+            what = (
+                f"pharmacy {second} took prescription {format_number(number)} over from {first}, "
+                "whose lease had ended"
+            )
+            yield Finding("leases_taken_over", "low", what, (before, event))
+
+
+def same_root_twice(index: EventIndex, _: int) -> Iterator[Finding]:
+    """The same documents were issued under two ranges of numbers."""
+    seen: dict[bytes, Found] = {}
+    for event in index.events(names=["BatchIssued"]):
+        before = seen.setdefault(event.arguments["root"], event)
+        if before is not event:
+            numbers = [format_number(e.arguments["first"]) for e in (before, event)]
+            what = f"the batches from {numbers[0]} and {numbers[1]} have the same root"
+            yield Finding("same_root_twice", "high", what, (before, event))
+
+
+def segments_with_gaps(index: EventIndex, _: int) -> Iterator[Finding]:
+    """Numbers were left out, which the contracts forbid: code or node is not what it should be."""
+    for segment in segments(index):
+        for first, last in segment.gaps:
+            what = (
+                f"segment {segment.segment} of {segment.contract} lacks {format_number(first)} "
+                f"to {format_number(last)}"
+            )
+            after = index.events(names=["BatchIssued"], number=last + 1)
+            yield Finding("segments_with_gaps", "high", what, tuple(after))
+
+
+def acting_near_suspension(index: EventIndex, _: int) -> Iterator[Finding]:
+    """An institution acted within a day before it was suspended."""
+    acts: dict[int, list[Found]] = defaultdict(list)
+    of: dict[str, int] = {}
+    for event in index.events():
+        said = event.arguments
+        if event.name == "OperatorAdded":
+            of[said["operator"]] = said["institution"]
+        if event.name == "InstitutionSuspended":
+            institution = said["institution"]
+            near = [act for act in acts[institution] if act.time >= event.time - NEAR_SUSPENSION]
+            if near:
+                acted = f"institution {institution} acted {len(near)} times"
+                what = f"{acted} in the day before its suspension"
+                yield Finding("acting_near_suspension", "medium", what, (*near, event))
+        elif (actor := of.get(said.get("by", ""))) is not None:
+            kept = acts[actor]
+            kept.append(event)
+            # Older acts are near nothing any more.
+            while kept[0].time < event.time - NEAR_SUSPENSION:
+                kept.pop(0)
+
+
+def keys_rotated_late(index: EventIndex, at: int) -> Iterator[Finding]:
+    """A key has been in use for longer than a year."""
+    added: dict[str, Found] = {}
+    for event in index.events(names=["OperatorAdded", "OperatorRemoved"]):
+        operator = event.arguments["operator"]
+        if event.name == "OperatorAdded":
+            added[operator] = event
+        else:
+            added.pop(operator, None)
+    for operator, event in added.items():
+        if event.time + KEY_AGE < at:
+            days = (at - event.time) // DAY
+            institution = event.arguments["institution"]
+            what = f"key {operator} of institution {institution} is {days} days old"
+            yield Finding("keys_rotated_late", "medium", what, (event,))
+
+
+RULES: tuple[Rule, ...] = (
+    reversed_after_reimbursed,
+    same_root_twice,
+    segments_with_gaps,
+    locks_expire,
+    unusual_volume,
+    acting_near_suspension,
+    keys_rotated_late,
+    unusual_hours,
+    leases_taken_over,
+)
+"""From the gravest on."""
+
+
+def _by_operator(index: EventIndex) -> dict[str, list[Found]]:
+    """Every operator's acts, oldest first."""
+    found: dict[str, list[Found]] = defaultdict(list)
+    for event in index.events():
+        if "by" in event.arguments:
+            found[event.arguments["by"]].append(event)
+    return found

@@ -1,0 +1,206 @@
+"""What an auditor asks an index: each answer a fold over its events.
+
+Amounts are in minor units, times in Unix seconds. Segments are counted by each ledger on its own,
+so a segment is named with its contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from medledger.core.kinds import KINDS
+from medledger.index.book import EventIndex, Found
+
+LIFE_OF: dict[str, tuple[str, ...]] = {kind: (entry.ledger,) for kind, entry in KINDS.items()}
+LIFE_OF["Invoice"] += ("Claims",)
+"""Kind of document to the contracts whose events make its life."""
+
+CLAIM_STATUSES = ("locked", "expired", "reimbursed", "released")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One issue of consecutive numbers."""
+
+    contract: str
+    first: int
+    count: int
+    segment: int
+    institution: int
+    root: bytes
+    time: int
+    transaction: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Numbers that an institution was allotted, and how far it is.
+
+    `gaps` are the first and last of numbers that are never issued.
+    """
+
+    contract: str
+    segment: int
+    institution: int
+    first: int
+    last: int
+    issued: int = 0
+    gaps: tuple[tuple[int, int], ...] = ()
+    is_withdrawn: bool = False
+
+    @property
+    def left(self) -> int:
+        return 0 if self.is_withdrawn else self.last - self.first + 1 - self.issued
+
+    @property
+    def is_exhausted(self) -> bool:
+        return self.left == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Where a payer stands with a bill; `status` is one of `CLAIM_STATUSES`."""
+
+    number: int
+    payer: int
+    status: str
+    amount_minor: int
+    until: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A prescription that a pharmacy has had for longer than its lease."""
+
+    number: int
+    pharmacy: int
+    lease_until: int
+    time: int
+
+
+@dataclass(slots=True)
+class InstitutionRecord:
+    """What an institution is and has done; `acts` by the names of events that name it."""
+
+    institution: int
+    kinds: int = 0
+    valid_until: int = 0
+    is_suspended: bool = False
+    operators: dict[str, bool] = field(default_factory=dict)
+    """Address to whether it may still act."""
+    acts: dict[str, int] = field(default_factory=dict)
+    last_act: int = 0
+
+
+def batches(
+    index: EventIndex, *, institution: int | None = None, since: int | None = None
+) -> Iterator[Batch]:
+    """All batches, oldest first."""
+    for event in index.events(names=["BatchIssued"], institution=institution, since=since):
+        said = event.arguments
+        yield Batch(
+            event.contract,
+            said["first"],
+            said["count"],
+            said["segment"],
+            said["institution"],
+            said["root"],
+            event.time,
+            event.transaction,
+        )
+
+
+def segments(index: EventIndex, *, institution: int | None = None) -> list[Segment]:
+    """All segments, with what was issued of them and left out."""
+    found: dict[tuple[str, int], Segment] = {}
+    reached: dict[tuple[str, int], int] = {}
+    for event in index.events(names=["SegmentAllotted", "BatchIssued", "SegmentWithdrawn"]):
+        said = event.arguments
+        key = (event.contract, said["segment"])
+        if event.name == "SegmentAllotted":
+            holder, first, last = said["institution"], said["first"], said["last"]
+            found[key] = Segment(event.contract, said["segment"], holder, first, last)
+            reached[key] = first
+            continue
+        held, first = found[key], said["first"]
+        if event.name == "SegmentWithdrawn":
+            gaps = (*held.gaps, (first, said["last"]))
+            found[key] = replace(held, gaps=gaps, is_withdrawn=True)
+            continue
+        gaps = held.gaps if first == reached[key] else (*held.gaps, (reached[key], first - 1))
+        found[key] = replace(held, issued=held.issued + said["count"], gaps=gaps)
+        reached[key] = first + said["count"]
+    return [one for one in found.values() if institution in (None, one.institution)]
+
+
+def claims(
+    index: EventIndex, *, at: int, payer: int | None = None, status: str | None = None
+) -> list[Claim]:
+    """Where each payer stands with each bill that it ever locked, at a time."""
+    found: dict[tuple[int, int], Claim] = {}
+    for event in index.events(
+        names=["ClaimLocked", "ClaimSettled", "ClaimReleased"], institution=payer
+    ):
+        said = event.arguments
+        key = (said["number"], said["payer"])
+        match event.name:
+            case "ClaimLocked":
+                found[key] = Claim(*key, "locked", said["amount"], said["until"], event.time)
+            case "ClaimSettled":
+                found[key] = Claim(*key, "reimbursed", said["amount"], 0, event.time)
+            case _:
+                found[key] = Claim(*key, "released", 0, 0, event.time)
+    standing = [
+        replace(claim, status="expired") if claim.status == "locked" and claim.until < at else claim
+        for claim in found.values()
+    ]
+    return [claim for claim in standing if status in (None, claim.status)]
+
+
+def overdue(index: EventIndex, *, at: int) -> list[Lease]:
+    """Prescriptions that a pharmacy took and, its lease over, neither returned nor sent on."""
+    held: dict[int, Lease] = {}
+    for event in index.events(names=[*_TAKING, *_GIVING]):
+        said = event.arguments
+        number = said["number"]
+        if event.name == "PrescriptionAccepted":
+            held[number] = Lease(number, said["pharmacy"], said["leaseUntil"], event.time)
+        elif event.name in _GIVING:
+            held.pop(number, None)
+    return [lease for lease in held.values() if lease.lease_until < at]
+
+
+def institution_record(index: EventIndex, institution: int) -> InstitutionRecord:
+    """What the events say of an institution."""
+    record = InstitutionRecord(institution)
+    for event in index.events(institution=institution):
+        record.acts[event.name] = record.acts.get(event.name, 0) + 1
+        record.last_act = event.time
+        _apply(record, event.name, event.arguments)
+    return record
+
+
+def life(index: EventIndex, number: int, kind: str) -> list[Found]:
+    """The whole life of a document, oldest first: its batch and every event since."""
+    return index.life(number, LIFE_OF[kind])
+
+
+_TAKING = ("PrescriptionAccepted",)
+_GIVING = ("PrescriptionReturned", "PrescriptionHandedOver", "PrescriptionCancelled")
+
+
+def _apply(record: InstitutionRecord, name: str, said: dict[str, Any]) -> None:
+    match name:
+        case "InstitutionAccredited":
+            record.kinds, record.valid_until = said["kinds"], said["validUntil"]
+        case "InstitutionRenewed":
+            record.valid_until = said["validUntil"]
+        case "InstitutionSuspended" | "InstitutionReinstated":
+            record.is_suspended = name == "InstitutionSuspended"
+        case "OperatorAdded" | "OperatorRemoved":
+            record.operators[said["operator"]] = name == "OperatorAdded"
+        case _:
+            pass

@@ -1,0 +1,203 @@
+"""Each rule finds what it is for, and nothing in an ordinary history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.index.chronicle import Chronicle, operator
+
+from medledger.index import findings
+from medledger.index.findings import DAY, HOUR, check
+
+FIRST = 46060126_0000000001
+HOSPITAL, PAYER, PHARMACY, OTHER_PHARMACY = 2, 3, 4, 5
+NOON = 20_000 * DAY + 12 * HOUR
+
+
+@pytest.fixture
+def chronicle(tmp_path: Path) -> Iterator[Chronicle]:
+    """A history that begins with a segment of the hospital's."""
+    told = Chronicle(f"sqlite:///{tmp_path / 'index.db'}")
+    allot(told)
+    yield told
+    told.index.close()
+
+
+def rules(chronicle: Chronicle) -> list[tuple[str, str, list[str]]]:
+    """Rule, severity and the names of the evidence of all findings."""
+    return [(f.rule, f.severity, [e.name for e in f.evidence]) for f in check(chronicle.index)]
+
+
+def issue(
+    chronicle: Chronicle, at: int, first: int = FIRST, count: int = 10, root: int = 1
+) -> None:
+    chronicle.tell(
+        "BatchIssued",
+        at=at,
+        contract="Invoices",
+        first=first,
+        segment=1,
+        institution=HOSPITAL,
+        count=count,
+        root=root.to_bytes(32),
+    )
+
+
+def allot(chronicle: Chronicle) -> None:
+    chronicle.tell(
+        "SegmentAllotted",
+        at=NOON,
+        contract="Invoices",
+        segment=1,
+        institution=HOSPITAL,
+        first=FIRST,
+        last=FIRST + 99,
+    )
+
+
+def lock(chronicle: Chronicle, at: int, until: int) -> None:
+    chronicle.tell("ClaimLocked", at=at, number=FIRST, payer=PAYER, amount=5, until=until)
+
+
+def test_check__an_ordinary_history__finds_nothing(chronicle: Chronicle) -> None:
+    issue(chronicle, NOON)
+    issue(chronicle, NOON + DAY, FIRST + 10, root=2)
+    lock(chronicle, NOON + DAY, NOON + 2 * DAY)
+    chronicle.tell("ClaimSettled", at=NOON + DAY, number=FIRST, payer=PAYER, amount=5)
+    accept(chronicle, PHARMACY, NOON + DAY)
+    chronicle.tell("PrescriptionReturned", at=NOON + DAY, number=FIRST, pharmacy=PHARMACY)
+    accept(chronicle, OTHER_PHARMACY, NOON + DAY)
+
+    assert rules(chronicle) == []
+
+
+def test_check__a_bill_reversed_after_it_was_reimbursed__high(chronicle: Chronicle) -> None:
+    chronicle.tell("ClaimSettled", at=NOON, number=FIRST, payer=PAYER, amount=5)
+    chronicle.tell("InvoiceReversed", at=NOON + 1, number=FIRST, redLetter=FIRST + 1)
+
+    assert rules(chronicle) == [
+        ("reversed_after_reimbursed", "high", ["ClaimSettled", "InvoiceReversed"])
+    ]
+
+
+def test_check__a_claim_settled_with_nothing__may_be_reversed(chronicle: Chronicle) -> None:
+    chronicle.tell("ClaimSettled", at=NOON, number=FIRST, payer=PAYER, amount=0)
+    chronicle.tell("InvoiceReversed", at=NOON + 1, number=FIRST, redLetter=FIRST + 1)
+
+    assert rules(chronicle) == []
+
+
+def test_check__locks_that_expire_twice__medium(chronicle: Chronicle) -> None:
+    lock(chronicle, NOON, NOON + 10)
+    lock(chronicle, NOON + 20, NOON + 30)
+    issue(chronicle, NOON + 25)
+    assert rules(chronicle) == []
+
+    issue(chronicle, NOON + 31, FIRST + 10, root=2)
+
+    assert rules(chronicle) == [("locks_expire", "medium", ["ClaimLocked", "ClaimLocked"])]
+
+
+def test_check__a_lock_released_in_time__is_not_expired(chronicle: Chronicle) -> None:
+    for n in range(3):
+        lock(chronicle, NOON + 20 * n, NOON + 20 * n + 10)
+        chronicle.tell("ClaimReleased", at=NOON + 20 * n + 5, number=FIRST, payer=PAYER)
+
+    assert rules(chronicle) == []
+
+
+def test_check__the_same_root_twice__high(chronicle: Chronicle) -> None:
+    issue(chronicle, NOON)
+    issue(chronicle, NOON, FIRST + 10)
+
+    assert rules(chronicle) == [("same_root_twice", "high", ["BatchIssued", "BatchIssued"])]
+
+
+def test_check__numbers_left_out__high(chronicle: Chronicle) -> None:
+    issue(chronicle, NOON)
+    issue(chronicle, NOON, FIRST + 11, root=2)
+
+    (found,) = check(chronicle.index)
+    assert (found.rule, found.severity) == ("segments_with_gaps", "high")
+    assert "46060126-0000000011 to 46060126-0000000011" in found.what
+
+
+def test_check__a_lease_taken_over__low(chronicle: Chronicle) -> None:
+    accept(chronicle, PHARMACY, NOON)
+    accept(chronicle, PHARMACY, NOON + DAY)
+    assert rules(chronicle) == []
+
+    accept(chronicle, OTHER_PHARMACY, NOON + 2 * DAY)
+
+    accepted = "PrescriptionAccepted"
+    assert rules(chronicle) == [("leases_taken_over", "low", [accepted, accepted])]
+
+
+def accept(chronicle: Chronicle, pharmacy: int, at: int) -> None:
+    chronicle.tell(
+        "PrescriptionAccepted", at=at, number=FIRST, pharmacy=pharmacy, leaseUntil=at + HOUR
+    )
+
+
+@pytest.mark.parametrize(("before", "is_near"), [(DAY, True), (DAY + 1, False)])
+def test_check__acts_in_the_day_before_a_suspension__medium(
+    before: int, is_near: bool, chronicle: Chronicle
+) -> None:
+    add_operator(chronicle, NOON - 9 * DAY)
+    chronicle.tell("DocumentHeld", at=NOON - before, number=FIRST, by=operator(7))
+    chronicle.tell("InstitutionSuspended", at=NOON, institution=HOSPITAL, by=operator(1))
+
+    found = ("acting_near_suspension", "medium", ["DocumentHeld", "InstitutionSuspended"])
+    assert rules(chronicle) == ([found] if is_near else [])
+
+
+def add_operator(chronicle: Chronicle, at: int) -> None:
+    chronicle.tell(
+        "OperatorAdded", at=at, operator=operator(7), institution=HOSPITAL, by=operator(1)
+    )
+
+
+def test_check__a_key_older_than_a_year__medium_until_it_is_removed(chronicle: Chronicle) -> None:
+    add_operator(chronicle, NOON)
+    issue(chronicle, NOON + findings.KEY_AGE)
+    assert rules(chronicle) == []
+
+    issue(chronicle, NOON + findings.KEY_AGE + 1, FIRST + 10, root=2)
+    assert rules(chronicle) == [("keys_rotated_late", "medium", ["OperatorAdded"])]
+
+    chronicle.tell("OperatorRemoved", at=NOON + 2 * findings.KEY_AGE, operator=operator(7))
+    assert rules(chronicle) == []
+
+
+def hold(chronicle: Chronicle, at: int) -> None:
+    chronicle.tell("DocumentHeld", at=at, number=FIRST, by=operator(7))
+
+
+def test_check__one_act_at_night__low(chronicle: Chronicle) -> None:
+    for day in range(findings.KNOWN_DAYS):
+        for _ in range(findings.KNOWN_ACTS // findings.KNOWN_DAYS):
+            hold(chronicle, NOON + day * DAY)
+    assert rules(chronicle) == []
+
+    hold(chronicle, NOON + 15 * HOUR)
+
+    assert rules(chronicle) == [("unusual_hours", "low", ["DocumentHeld"])]
+
+
+def test_check__a_day_with_far_more_acts__medium(chronicle: Chronicle) -> None:
+    for day in range(3):
+        hold(chronicle, NOON + day * DAY)
+    for _ in range(findings.LEAST_VOLUME):
+        hold(chronicle, NOON + 4 * DAY)
+
+    assert rules(chronicle) == [("unusual_volume", "medium", ["DocumentHeld", "DocumentHeld"])]
+
+
+def test_check__since_a_time__leaves_out_what_ended_before(chronicle: Chronicle) -> None:
+    issue(chronicle, NOON)
+    issue(chronicle, NOON + 5, FIRST + 10)
+
+    assert len(check(chronicle.index, since=NOON + 5)) == 1
+    assert check(chronicle.index, since=NOON + 6) == []

@@ -1,0 +1,125 @@
+"""What an auditor asks, answered from an index as the contracts would answer."""
+
+from __future__ import annotations
+
+import pytest
+from tests.index.reading import lives
+from tests.roles.world import DAY, LOCK_PERIOD, World
+
+from medledger.core.states import Kind
+from medledger.index import EventIndex, questions, sync
+
+
+@pytest.fixture
+def told(file_index: EventIndex, world: World) -> EventIndex:
+    lives(world)
+    sync(file_index, [world.rpc])
+    return file_index
+
+
+def test_segments__of_a_deployment__are_what_the_ledgers_hold(
+    told: EventIndex, world: World
+) -> None:
+    found = questions.segments(told)
+
+    for segment in found:
+        ledger = world.ledgers.document_ledger(segment.contract)
+        held = ledger.segment_of(segment.segment)
+        assert (segment.institution, segment.first, segment.last) == (
+            held.institution,
+            held.first,
+            held.last,
+        )
+        assert segment.issued == held.next - held.first
+        assert segment.left == held.last + 1 - held.next
+        assert (segment.gaps, segment.is_exhausted) == ((), False)
+    assert len(found) == 5
+
+
+def test_segments__one_withdrawn__has_a_gap_and_none_left(told: EventIndex, world: World) -> None:
+    bills = world.deployment.bills
+    held = world.ledgers.invoices.segment_of(bills)
+    world.supervisor.withdraw(bills, 7)
+    world.auditor.sync(told)
+
+    (segment,) = (
+        one
+        for one in questions.segments(told, institution=world.ids["hospital"])
+        if (one.contract, one.segment) == ("Invoices", bills)
+    )
+
+    assert segment.gaps == ((held.next, held.last),)
+    assert (segment.is_withdrawn, segment.left) == (True, 0)
+
+
+def test_batches__of_a_hospital__each_with_its_root(told: EventIndex, world: World) -> None:
+    found = list(questions.batches(told, institution=world.ids["hospital"]))
+
+    assert sum(batch.count for batch in found) == 4
+    assert len({batch.root for batch in found}) == len(found)
+    assert list(questions.batches(told, institution=world.ids["other_hospital"])) == []
+    assert list(questions.batches(told, since=world.now() + 1)) == []
+
+
+def test_claims__by_payer_and_status__are_where_they_stand(told: EventIndex, world: World) -> None:
+    payer = world.ids["payer"]
+    (settled,) = questions.claims(told, at=world.now(), payer=payer, status="reimbursed")
+    assert settled.amount_minor == 500
+    world.locked(key="open")
+    sync(told, [world.rpc])
+
+    def statuses(at: int) -> list[str]:
+        return [claim.status for claim in questions.claims(told, at=at)]
+
+    assert statuses(world.now()) == ["reimbursed", "locked"]
+    assert statuses(world.now() + LOCK_PERIOD + 1) == ["reimbursed", "expired"]
+    assert questions.claims(told, at=world.now(), payer=world.ids["other_payer"]) == []
+
+
+def test_overdue__a_lease_that_is_over__until_it_is_given_back(
+    told: EventIndex, world: World
+) -> None:
+    number = world.accepted(key="kept").number
+    sync(told, [world.rpc])
+    later = world.now() + 2 * DAY
+
+    assert questions.overdue(told, at=world.now()) == []
+    (lease,) = questions.overdue(told, at=later)
+    assert (lease.number, lease.pharmacy) == (number, world.ids["pharmacy"])
+
+    world.pharmacy.return_to_pool(number)
+    sync(told, [world.rpc])
+    assert questions.overdue(told, at=later) == []
+
+
+def test_institution_record__of_a_courier__names_what_it_was_handed(
+    told: EventIndex, world: World
+) -> None:
+    record = questions.institution_record(told, world.ids["courier"])
+
+    assert record.acts["PrescriptionHandedOver"] == 1
+    assert (record.kinds, record.is_suspended) == (Kind.COURIER, False)
+    assert list(record.operators.values()) == [True]
+
+
+def test_trace__with_an_index__is_what_the_chain_says_and_asks_no_node(
+    told: EventIndex, world: World
+) -> None:
+    number = next(told.events(names=["ClaimLocked"])).arguments["number"]
+
+    assert world.auditor.trace(number, index=told) == world.auditor.trace(number)
+
+
+def test_rebuild__from_an_index__is_the_state_that_the_chain_rebuilds(
+    told: EventIndex, world: World
+) -> None:
+    rebuilt, audited = world.auditor.rebuild(told), world.auditor.audit()
+
+    for name in ("institutions", "operators", "invoices", "claims", "prescriptions", "bills"):
+        assert getattr(rebuilt.state, name) == getattr(audited.state, name)
+    assert (rebuilt.block, rebuilt.time, rebuilt.events) == (
+        audited.block,
+        audited.time,
+        audited.events,
+    )
+    assert rebuilt.mismatches == []
