@@ -290,7 +290,7 @@ def test_audit__of_another_deployment_on_the_chain__knows_nothing_of_ours(world:
     audit = Auditor(connect(world.rpc, manifest)).audit()
 
     assert audit.mismatches == []
-    assert audit.events == 2
+    assert audit.events == 3
     assert audit.state.invoices == {}
 
 
