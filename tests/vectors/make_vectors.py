@@ -221,7 +221,7 @@ PRESCRIPTION_FIELDS: dict[str, Any] = {
     "reptFlag": 1,
     "maxReptCnt": 2,
     "minInrvDays": 30,
-    "licence": "469905260000000009",
+    "licence": "330801260000000003",
     "drugClass": 2,
     "prescriber": {"code": "D460000001", "name": "测试医师", "type": 1},
     "patient": {"code": "469*************3X", "name": "测试患者", "type": 1},
