@@ -473,14 +473,8 @@ def claims(invoices_and_claims: tuple[Any, Any]) -> Any:
 
 
 @pytest.fixture(scope="session")
-def licence_book(compiled: dict[str, ContractContainer], supervisor: Any) -> Any:
-    """Licences that a test enters as it likes."""
-    return compiled["LicenceBook"].deploy(sender=supervisor)
-
-
-@pytest.fixture(scope="session")
-def policies(project: Any, institutions: Any, licence_book: Any, supervisor: Any) -> Any:
-    return project.PrescriptionPolicies.deploy(institutions, licence_book, sender=supervisor)
+def policies(project: Any, institutions: Any, licences: Any, supervisor: Any) -> Any:
+    return project.PrescriptionPolicies.deploy(institutions, licences, sender=supervisor)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from medledger.core.states import State
 DAY = 24 * 3600
 REASON = 5
 AUTHORED_AT = 1_700_000_000
+FAR_FUTURE = 4_102_444_800
 NO_LINES = [0, 0, 0, 0, 0]
 ITEMS, REVIEW = keccak256(b"items"), keccak256(b"review")
 CONTROLLED = 7
@@ -89,10 +90,10 @@ def withdraw(prescriptions, pharmacy):
 # Policies
 
 
-def test_policies__from_the_start__class_0_limits_nothing(policies, institutions, licence_book):
+def test_policies__from_the_start__class_0_limits_nothing(policies, institutions, licences):
     assert dict(policies.policyOf(0).items()) == ORDINARY
     assert policies.policyOf(1).maxValidity == 0
-    assert (policies.institutions(), policies.licences()) == (institutions, licence_book)
+    assert (policies.institutions(), policies.licences()) == (institutions, licences)
 
 
 def test_set_policy__by_a_supervisor__is_the_row(policies, supervisor, set_policy, emits):
@@ -234,59 +235,84 @@ def test_set_policy__before_the_next_acceptance__counts(
 # The prescriber's licence
 
 
-@pytest.mark.parametrize(
-    ("valid_from", "valid_until", "suspended_from"),
-    [
-        (AUTHORED_AT, AUTHORED_AT, 0),
-        (1, 2**63, AUTHORED_AT + 1),
-    ],
-)
-def test_accept__licence_valid_when_signed__is_accepted(
-    licence_book,
-    set_policy,
-    accepted,
-    record,
-    stranger,
-    valid_from,
-    valid_until,
-    suspended_from,
+def test_accept__licence_valid_at_the_second_of_signing__is_accepted(
+    open_licence, set_policy, accepted, record
 ):
     set_policy(licenceDemanded=True)
-    licence_book.enter(55, valid_from, valid_until, suspended_from, sender=stranger)
+    licence = open_licence(valid_from=AUTHORED_AT, valid_until=AUTHORED_AT)
 
-    number = accepted(drug_class=CONTROLLED, licence=55)
+    number = accepted(drug_class=CONTROLLED, licence=licence)
+
+    assert record(number).state == State.ACCEPTED
+
+
+def test_accept__licence_suspended_after_signing__is_accepted(
+    licences, licence_segment, open_licence, authority, set_policy, accepted, record
+):
+    set_policy(licenceDemanded=True)
+    licence = open_licence()
+    licences.suspend(licence_segment.id, licence, 1, sender=authority)
+
+    number = accepted(drug_class=CONTROLLED, licence=licence)
 
     assert record(number).state == State.ACCEPTED
 
 
 @pytest.mark.parametrize(
-    ("valid_from", "valid_until", "suspended_from"),
-    [
-        (AUTHORED_AT + 1, 2**63, 0),
-        (1, AUTHORED_AT - 1, 0),
-        (1, 2**63, AUTHORED_AT),
-        (0, 0, 0),
-    ],
-    ids=["not yet", "not any more", "suspended", "unknown"],
+    ("valid_from", "valid_until"),
+    [(AUTHORED_AT + 1, FAR_FUTURE), (1, AUTHORED_AT - 1)],
+    ids=["not yet", "not any more"],
 )
 def test_accept__licence_not_valid_when_signed__is_refused(
-    licence_book,
     policies,
     set_policy,
+    open_licence,
     issue_prescription,
     pharmacy,
     accept,
-    stranger,
     refused,
     valid_from,
     valid_until,
-    suspended_from,
 ):
     set_policy(licenceDemanded=True)
-    licence_book.enter(55, valid_from, valid_until, suspended_from, sender=stranger)
-    number = issue_prescription(drug_class=CONTROLLED, licence=55)
+    licence = open_licence(valid_from=valid_from, valid_until=valid_until)
+    number = issue_prescription(drug_class=CONTROLLED, licence=licence)
 
-    with refused(policies.LicenceNotValid, number=number, licence=55, authoredAt=AUTHORED_AT):
+    with refused(policies.LicenceNotValid, number=number, licence=licence, authoredAt=AUTHORED_AT):
+        accept(number, pharmacy)
+
+
+def test_accept__licence_suspended_when_signed__is_refused(
+    chain,
+    licences,
+    licence_segment,
+    authority,
+    policies,
+    set_policy,
+    open_licence,
+    issue_prescription,
+    pharmacy,
+    accept,
+    refused,
+):
+    set_policy(licenceDemanded=True)
+    licence = open_licence()
+    licences.suspend(licence_segment.id, licence, 1, sender=authority)
+    signed_at = chain.blocks.head.timestamp
+    number = issue_prescription(drug_class=CONTROLLED, licence=licence, authored_at=signed_at)
+
+    with refused(policies.LicenceNotValid, number=number, licence=licence, authoredAt=signed_at):
+        accept(number, pharmacy)
+
+
+def test_accept__licence_that_nobody_opened__is_refused(
+    policies, set_policy, issue_licences, issue_prescription, pharmacy, accept, refused
+):
+    set_policy(licenceDemanded=True)
+    licence = issue_licences(1).number()
+    number = issue_prescription(drug_class=CONTROLLED, licence=licence)
+
+    with refused(policies.LicenceNotValid, number=number, licence=licence, authoredAt=AUTHORED_AT):
         accept(number, pharmacy)
 
 
