@@ -53,6 +53,8 @@ contract Invoices is IInvoices, DocumentLedger {
         (locked, reimbursed) = claims.usageOf(redLetter);
         if (locked != 0 || reimbursed != 0) revert InvoiceInUse(redLetter, locked, reimbursed);
 
+        _mark(number);
+        _mark(redLetter);
         _invoices[number].standing = Standing.Reversed;
         _invoices[redLetter].standing = Standing.RedLetter;
         reversedBy[number] = redLetter;
@@ -78,18 +80,42 @@ contract Invoices is IInvoices, DocumentLedger {
     }
 
     /// @inheritdoc IInvoices
-    function requireUsable(uint64 number)
-        external
-        view
-        whenNotPaused
-        returns (address patient, uint64 claimable)
-    {
+    function requireUsable(
+        Hashing.InvoiceHeader[] calldata headers,
+        Hashing.TreeHead calldata head,
+        bytes32[] calldata path
+    ) external view whenNotPaused returns (uint64[] memory claimable) {
+        bytes32[] memory leaves = new bytes32[](headers.length);
+        uint256[] memory indexes = new uint256[](headers.length);
+        claimable = new uint64[](headers.length);
+        for (uint256 i = 0; i < headers.length; ++i) {
+            leaves[i] = Hashing.invoiceLeaf(headers[i]);
+            // A number below the first one gives an index that no batch has.
+            unchecked { indexes[i] = uint256(headers[i].number) - head.first; }
+            claimable[i] = _requireUsable(headers[i]);
+        }
+        bytes32 root = Hashing.rootOfSharedPath(leaves, indexes, head.count, path);
+        if (headHashOf[head.first] != Hashing.headHash(head, root)) revert ProofInvalid(headers[0].number);
+    }
+
+    /// @inheritdoc IInvoices
+    function claimableOf(uint64 number) external view returns (uint64) {
         Invoice storage record = _invoices[number];
-        patient = record.patient;
-        claimable = record.claimable;
-        if (patient == address(0)) revert InvoiceNotOpened(number);
-        _requireRegular(number);
-        _requireNotHeld(number, record.bornOnHold);
+        return record.standing == Standing.Reversed ? 0 : record.claimable;
+    }
+
+    /// @dev What can be claimed of a bill, if its header is true.
+    function _requireUsable(Hashing.InvoiceHeader calldata header) private view returns (uint64) {
+        uint64 number = header.number;
+        if (header.patient == address(0)) revert PatientMissing(number);
+        if (header.prescribed > header.claimable) {
+            revert OverClaimable(number, header.prescribed, header.claimable);
+        }
+        if (header.onHold || _isMarked(number)) {
+            _requireRegular(number);
+            _requireNotHeld(number, header.onHold);
+        }
+        return header.claimable;
     }
 
     function _requireRegular(uint64 number) private view {

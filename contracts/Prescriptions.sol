@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {DocumentLedger} from "./DocumentLedger.sol";
 import {PatientActs} from "./PatientActs.sol";
+import {IHandedOver} from "./interfaces/IHandedOver.sol";
 import {IInstitutions} from "./interfaces/IInstitutions.sol";
 import {IPrescriptions} from "./interfaces/IPrescriptions.sol";
 import {Hashing} from "./libraries/Hashing.sol";
@@ -12,7 +13,7 @@ import {Kinds} from "./libraries/Kinds.sol";
 /// @dev Guarantees: one pharmacy at a time; never more dispensed than prescribed; no acceptance and no
 /// delivery without the patient's signature, which works once. Trusts: `institutions`. Does not: know
 /// the drugs, or see the parcel.
-contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs {
+contract Prescriptions is IPrescriptions, IHandedOver, DocumentLedger, PatientActs {
     uint256 private constant MAX_LINES = 5;
     uint256 private constant LINE_BITS = 24;
 
@@ -181,6 +182,11 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs {
         for (uint256 i = 0; i < numbers.length; ++i) {
             found[i] = prescriptionOf(numbers[i]);
         }
+    }
+
+    /// @inheritdoc IHandedOver
+    function isHandedOver(uint64 number) external view returns (bool) {
+        return _progress[number].state == State.Delivered;
     }
 
     function _open(

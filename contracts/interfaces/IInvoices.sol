@@ -45,11 +45,14 @@ interface IInvoices is IDocumentLedger {
     error InvoiceIsRedLetter(uint64 number);
     /// @notice The bill is in use: payers have locked or reimbursed this much of it (minor units).
     error InvoiceInUse(uint64 number, uint64 locked, uint64 reimbursed);
+    /// @notice The header says that more pays for a prescription than can be claimed (minor units).
+    error OverClaimable(uint64 number, uint64 prescribed, uint64 claimable);
     /// @notice A bill cannot reverse itself.
     error RedLetterIsOriginal(uint64 number);
 
-    /// @notice Proves a bill's header and stores what claims need of it; a second time only proves.
-    /// @dev Anyone may call: the proof is the authority.
+    /// @notice Proves a bill's header and stores what later acts need of it; a second time only proves.
+    /// @dev Anyone may call: the proof is the authority. A claim does not need it: it brings the proof. A
+    /// patient's withdrawal, waiver or confirmation does.
     function open(
         Hashing.InvoiceHeader calldata header,
         Hashing.TreeHead calldata head,
@@ -81,8 +84,20 @@ interface IInvoices is IDocumentLedger {
     /// @notice Whether the bill has been reversed.
     function isReversed(uint64 number) external view returns (bool);
 
-    /// @notice Patient and claimable part of a bill that may be used now; reverts otherwise.
-    /// @dev Used means: opened, neither reversed nor a red letter, not on hold, ledger not paused.
-    /// Warning: says nothing of what is locked or reimbursed.
-    function requireUsable(uint64 number) external view returns (address patient, uint64 claimable);
+    /// @notice What is left to claim of an opened bill, minor units; 0 once it is reversed.
+    /// @dev Warning: 0 also for a bill that is not opened. Does not subtract what payers hold.
+    function claimableOf(uint64 number) external view returns (uint64);
+
+    /// @notice The claimable part of bills that may be used now; reverts unless all of them may.
+    /// @param headers Of one batch, in order of number, at least one.
+    /// @param head Tree head of the batch.
+    /// @param path Shared path of the headers; for one header its inclusion path.
+    /// @dev Used means: issued with this header, neither reversed nor a red letter, not on hold, ledger
+    /// not paused. Nothing is stored: who uses a bill proves it. Warning: says nothing of what is
+    /// locked or reimbursed.
+    function requireUsable(
+        Hashing.InvoiceHeader[] calldata headers,
+        Hashing.TreeHead calldata head,
+        bytes32[] calldata path
+    ) external view returns (uint64[] memory claimable);
 }

@@ -50,6 +50,7 @@ GOOD = (
     "good_single.json",
     "good_partial.json",
     "good_red_letter.json",
+    "good_linked.json",
     "good_prescription.json",
 )
 
@@ -70,6 +71,11 @@ FORGERIES: list[tuple[str, type[EvidenceError], str]] = [
     ("header_disagrees.json", HeaderMismatch, "header and the field ownPayAmount disagree"),
     ("currency_disagrees.json", HeaderMismatch, "header and the field CurrencyType disagree"),
     ("red_letter_is_claimable.json", HeaderMismatch, "relatedInvoiceNumber disagree"),
+    ("prescription_hidden.json", HeaderMismatch, "header and the field hiRxno disagree"),
+    ("prescription_disagrees.json", HeaderMismatch, "header and the field hiRxno disagree"),
+    ("prescribed_disagrees.json", HeaderMismatch, "the field prescribedAmount disagree"),
+    ("prescription_made_up.json", HeaderMismatch, "header and the field hiRxno disagree"),
+    ("red_letter_for_a_prescription.json", HeaderMismatch, "relatedInvoiceNumber disagree"),
     ("quantities_disagree.json", HeaderMismatch, "header and the field rxDetail disagree"),
     ("line_missing.json", HeaderMismatch, "header and the field rxDetail disagree"),
     ("validity_disagrees.json", HeaderMismatch, "header and the field valiEndTime disagree"),

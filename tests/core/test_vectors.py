@@ -12,8 +12,11 @@ from tests.vectors import make_vectors
 from medledger.core.hashing import (
     AcceptAuthorisation,
     ClaimAuthorisation,
+    ClaimWithdrawal,
     DeliveryConfirmation,
     InvoiceHeader,
+    PayerWaiver,
+    PaymentConfirmation,
     PrescriptionHeader,
     TreeHead,
     domain_separator,
@@ -22,10 +25,19 @@ from medledger.core.hashing import (
 )
 from medledger.core.patient_keys import PatientKey, one_time_address
 from medledger.core.sealing import seal
-from medledger.core.tree import Tree, root_of_path, verify_inclusion
+from medledger.core.tree import (
+    Tree,
+    root_of_path,
+    root_of_shared_path,
+    share_paths,
+    verify_inclusion,
+)
 
 MESSAGES = {
     "ClaimAuthorisation": ClaimAuthorisation,
+    "ClaimWithdrawal": ClaimWithdrawal,
+    "PayerWaiver": PayerWaiver,
+    "PaymentConfirmation": PaymentConfirmation,
     "AcceptAuthorisation": AcceptAuthorisation,
     "DeliveryConfirmation": DeliveryConfirmation,
 }
@@ -39,16 +51,20 @@ def header_of(kind: str, values: dict[str, Any]) -> InvoiceHeader | Prescription
     number, body = int(values["number"]), raw(values["body"])
     patient, held = values["patient"], values["onHold"]
     if kind == "Invoice":
-        claimable = int(values["claimable"])
-        return InvoiceHeader(number, patient, claimable, values["currency"], held, body)
+        claimable, currency = int(values["claimable"]), values["currency"]
+        linked = int(values["prescription"]), int(values["prescribed"])
+        return InvoiceHeader(number, patient, claimable, currency, held, *linked, body)
     until, quantities = int(values["validUntil"]), tuple(values["quantities"])
     return PrescriptionHeader(number, patient, until, quantities, held, body)
 
 
 def message_of(vector: dict[str, Any]) -> Any:
-    return MESSAGES[vector["type"]](
-        **{name: int(value) for name, value in vector["message"].items()}
-    )
+    # The order of the message's members is that of the type string and of the class.
+    members = [
+        (raw(value) if name == "payment" else value) if str(value).startswith("0x") else int(value)
+        for name, value in vector["message"].items()
+    ]
+    return MESSAGES[vector["type"]](*members)
 
 
 def test_make_vectors__run_again__every_file_is_the_same_byte_for_byte() -> None:
@@ -119,6 +135,18 @@ def test_tree__each_vector__has_its_root_and_paths(vectors: dict[str, Any]) -> N
             verify_inclusion(tree.leaf(index), index, len(tree), path, tree.root)
 
 
+def test_shared_path__each_vector__has_its_path_and_root(vectors: dict[str, Any]) -> None:
+    for vector in vectors["sharedPaths"]:
+        tree, indexes = Tree(leaves_of(vector["count"])), vector["indexes"]
+        path = tuple(raw(node) for node in vector["path"])
+
+        shared = share_paths({index: tree.path(index) for index in indexes}, len(tree))
+
+        assert shared == path
+        leaves = {index: tree.leaf(index) for index in indexes}
+        assert root_of_shared_path(leaves, len(tree), path) == raw(vector["root"])
+
+
 def test_head_hash__each_vector__is_the_vector(vectors: dict[str, Any]) -> None:
     for vector in vectors["heads"]:
         head = TreeHead(
@@ -152,7 +180,7 @@ def test_sign__each_message__is_the_vectors_signature(vectors: dict[str, Any]) -
         assert one_time_address(wallet.public, vector["kind"], message.number) == vector["signer"]
 
 
-@pytest.mark.parametrize("place", range(3), ids=["invoice", "red_letter", "prescription"])
+@pytest.mark.parametrize("place", range(4), ids=["invoice", "red_letter", "linked", "prescription"])
 def test_seal__each_document__is_the_vector(vectors: dict[str, Any], place: int) -> None:
     vector = vectors["documents"][place]
     number = int(vector["number"])

@@ -103,9 +103,9 @@ def block_range(index: int, count: int) -> tuple[int, int]:
 def header_bytes(patient: bytes, body: bytes, terms: Terms) -> bytes:
     """A header without its number, as it is kept: address, body, and the terms as JSON."""
     if isinstance(terms, InvoiceTerms):
-        said: list[object] = ["Invoice", terms.claimable, terms.currency, terms.on_hold]
+        said: list[object] = ["Invoice", *terms]
     else:
-        said = ["Prescription", terms.valid_until, terms.quantities, terms.on_hold]
+        said = ["Prescription", *terms]
     return patient + body + orjson.dumps(said)
 
 
@@ -141,10 +141,11 @@ def draft_from_bytes(kept: bytes) -> Draft:
 
 
 def _terms(kept: bytes) -> Terms:
-    kind, first, second, on_hold = orjson.loads(kept)
+    kind, *said = orjson.loads(kept)
     if kind == "Invoice":
-        return InvoiceTerms(first, second, on_hold)
-    return PrescriptionTerms(first, tuple(second), on_hold)
+        return InvoiceTerms(*said)
+    valid_until, quantities, on_hold = said
+    return PrescriptionTerms(valid_until, tuple(quantities), on_hold)
 
 
 def _split(joined: bytes, size: int = _HASH) -> list[bytes]:

@@ -163,10 +163,17 @@ def _compare_header(header: Header, names: Sequence[str], fields: Mapping[str, A
         expected = {"EInvoiceCode": code, "EInvoiceNumber": serial, "CurrencyType": None}
         if "CurrencyType" in fields and currency_numeric(fields["CurrencyType"]) != header.currency:
             raise HeaderMismatch(field="CurrencyType")
-        if "relatedInvoiceNumber" not in names:
+        linked = (header.prescription, header.prescribed) != (0, 0)
+        if "relatedInvoiceNumber" in names:
+            if header.claimable != 0 or linked:
+                raise HeaderMismatch(field="relatedInvoiceNumber")
+        else:
             expected["ownPayAmount"] = header.claimable
-        elif header.claimable != 0:
-            raise HeaderMismatch(field="relatedInvoiceNumber")
+            if linked:
+                expected["hiRxno"] = f"{header.prescription:018d}"
+                expected["prescribedAmount"] = header.prescribed
+            elif "hiRxno" in names or "prescribedAmount" in names:
+                raise HeaderMismatch(field="hiRxno")
     else:
         expected = {"hiRxno": code + serial, "valiEndTime": header.valid_until, "rxDetail": None}
         if "rxDetail" in fields and _quantities(fields["rxDetail"]) != list(header.quantities):
@@ -219,6 +226,8 @@ class _WireInvoiceHeader(_Model):
     claimable: Annotated[int, _uint(64)]
     currency: Annotated[int, _uint(16)]
     on_hold: Annotated[bool, Field(strict=True)]
+    prescription: str | None
+    prescribed: Annotated[int, _uint(64)]
     body: _Hex32
 
 
@@ -284,6 +293,8 @@ def _header(wire: _Wire, number: int) -> Header:
             claimable=bill.claimable,
             currency=bill.currency,
             on_hold=bill.on_hold,
+            prescription=0 if bill.prescription is None else parse_number(bill.prescription),
+            prescribed=bill.prescribed,
             body=_raw(bill.body),
         )
     order = _WirePrescriptionHeader.model_validate(wire.header)
@@ -300,15 +311,22 @@ def _header(wire: _Wire, number: int) -> Header:
 def _header_json(header: Header) -> dict[str, Any]:
     """The header as in the file; its number stands beside it."""
     if isinstance(header, InvoiceHeader):
-        special: dict[str, Any] = {"claimable": header.claimable, "currency": header.currency}
+        # A number has up to 20 digits: as text, every JSON reader takes it exactly.
+        linked = format_number(header.prescription) if header.prescription else None
+        special: dict[str, Any] = {
+            "claimable": header.claimable,
+            "currency": header.currency,
+            "onHold": header.on_hold,
+            "prescription": linked,
+            "prescribed": header.prescribed,
+        }
     else:
-        special = {"validUntil": header.valid_until, "quantities": list(header.quantities)}
-    return {
-        "patient": header.patient.lower(),
-        **special,
-        "onHold": header.on_hold,
-        "body": _hex(header.body),
-    }
+        special = {
+            "validUntil": header.valid_until,
+            "quantities": list(header.quantities),
+            "onHold": header.on_hold,
+        }
+    return {"patient": header.patient.lower(), **special, "body": _hex(header.body)}
 
 
 def _hex(value: bytes) -> str:
