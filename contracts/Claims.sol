@@ -19,7 +19,6 @@ import {Kinds} from "./libraries/Kinds.sol";
 /// policies, or payments off chain.
 contract Claims is IClaims, PatientActs {
     using ClaimWords for uint256;
-    using ClaimWords for Claim;
 
     /// @dev What payers after the first one hold of a bill, fixed benefits aside. `holders` lists those with
     /// a lock, 32 bits each, so that expired locks can be told from open ones in one bounded pass.
@@ -84,13 +83,13 @@ contract Claims is IClaims, PatientActs {
     ) external {
         uint32 payer = institutions.authorise(msg.sender, Kinds.PAYER);
         uint64 claimable = _requireUsable(header, head, path);
-        (Claim memory claim, bool isLater) = _locked(payer, header, claimable, terms, signature);
+        (uint256 claim, bool isLater) = _locked(payer, header, claimable, terms, signature);
 
         uint64 number = header.number;
-        if (isLater && !claim.fixedBenefit) _addHolder(number, payer);
+        if (isLater && !claim.fixedBenefit()) _addHolder(number, payer);
         _orders[number][payer] = Order(terms.payee, terms.afterPayer);
         _store(number, claim, isLater);
-        emit ClaimLocked(number, payer, claim.until, claim.sequence - 1, terms, msg.sender);
+        emit ClaimLocked(number, payer, claim.until(), claim.sequence() - 1, terms, msg.sender);
     }
 
     /// @inheritdoc IClaims
@@ -110,8 +109,8 @@ contract Claims is IClaims, PatientActs {
     /// @inheritdoc IClaims
     function lockAndSettleMany(
         Hashing.InvoiceHeader[] calldata headers,
-        Hashing.TreeHead calldata head,
-        bytes32[] calldata path,
+        Hashing.TreeHead calldata,
+        bytes32[] calldata,
         Settlement[] calldata settlements,
         bytes[] calldata signatures
     ) external {
@@ -132,25 +131,25 @@ contract Claims is IClaims, PatientActs {
     /// @inheritdoc IClaims
     function settle(uint64 number, Decision calldata decision) external {
         uint32 payer = institutions.authorise(msg.sender, Kinds.PAYER);
-        (Claim memory claim, bool isLater) = _requireOpen(number, payer);
+        (uint256 claim, bool isLater) = _requireOpen(number, payer);
         Order memory order = _orders[number][payer];
         // A fixed benefit is no part of the bill's usage, so its lock did not stop a reversal.
-        if (claim.fixedBenefit && invoices.isReversed(number)) {
+        if (claim.fixedBenefit() && invoices.isReversed(number)) {
             revert IInvoices.InvoiceIsReversed(number, invoices.reversedBy(number));
         }
 
         _settle(number, claim, isLater, order.payee, order.afterPayer, decision);
-        emit ClaimSettled(number, payer, claim.isPaid, decision, msg.sender);
+        emit ClaimSettled(number, payer, order.payee != address(0), decision, msg.sender);
         _pay(number, payer, order.payee, decision.amount);
     }
 
     /// @inheritdoc IClaims
     function deny(uint64 number, uint16 reason, bytes32 explanation) external {
         uint32 payer = institutions.authorise(msg.sender, Kinds.PAYER);
-        (Claim memory claim, bool isLater) = _requireOpen(number, payer);
+        (uint256 claim, bool isLater) = _requireOpen(number, payer);
         if (explanation == 0) revert ExplanationMissing(number);
 
-        _end(number, claim, isLater, Status.Denied);
+        _store(number, claim.ended(0, block.timestamp, Status.Denied), isLater);
         emit ClaimDenied(number, payer, reason, explanation, msg.sender);
     }
 
@@ -158,25 +157,26 @@ contract Claims is IClaims, PatientActs {
     function withdraw(uint64 number, uint32 payer, uint16 reason, uint64 deadline, bytes calldata signature)
         external
     {
-        (Claim memory claim, bool isLater) = _requireOpen(number, payer);
-        bytes32 act = Hashing.claimWithdrawal(number, payer, reason, claim.sequence, deadline);
-        _requirePayerOrPatient(number, payer, claim, act, deadline, signature);
+        (uint256 claim, bool isLater) = _requireOpen(number, payer);
+        bytes32 act = Hashing.claimWithdrawal(number, payer, reason, claim.sequence(), deadline);
+        claim = _requirePayerOrPatient(number, payer, claim, act, deadline, signature);
 
-        _end(number, claim, isLater, Status.Withdrawn);
-        emit ClaimWithdrawn(number, payer, reason, claim.sequence, msg.sender);
+        _store(number, claim.ended(0, block.timestamp, Status.Withdrawn), isLater);
+        emit ClaimWithdrawn(number, payer, reason, claim.sequence(), msg.sender);
     }
 
     /// @inheritdoc IClaims
     function waive(uint64 number, uint32 payer, uint64 deadline, bytes calldata signature) external {
-        (Claim memory claim, bool isLater) = _find(number, payer);
-        if (_isOpen(claim)) revert ClaimIsLocked(number, payer, claim.until);
-        if (claim.status >= Status.Denied) revert ClaimForbids(number, payer, claim.status);
-        bytes32 act = Hashing.payerWaiver(number, payer, claim.sequence, deadline);
-        _requirePayerOrPatient(number, payer, claim, act, deadline, signature);
+        (uint256 claim, bool isLater) = _find(number, payer);
+        if (_isOpen(claim)) revert ClaimIsLocked(number, payer, claim.until());
+        if (claim.status() >= Status.Denied) revert ClaimForbids(number, payer, claim.status());
+        bytes32 act = Hashing.payerWaiver(number, payer, claim.sequence(), deadline);
+        claim = _requirePayerOrPatient(number, payer, claim, act, deadline, signature);
 
-        claim.payer = payer;
-        _end(number, claim, isLater, Status.Waived);
-        emit PayerWaived(number, payer, claim.sequence, msg.sender);
+        // There may have been no claim before.
+        claim |= payer;
+        _store(number, claim.ended(0, block.timestamp, Status.Waived), isLater);
+        emit PayerWaived(number, payer, claim.sequence(), msg.sender);
     }
 
     /// @inheritdoc IClaims
@@ -188,9 +188,9 @@ contract Claims is IClaims, PatientActs {
         uint64 deadline,
         bytes calldata signature
     ) external {
-        (Claim memory claim, bool isLater) = _requireReimbursed(number, payer);
-        if (claim.isPaid) revert PaymentIsConfirmed(number, payer);
-        if (claim.payment != bytes11(payment)) revert PaymentDiffers(number, payer, payment);
+        (uint256 claim, bool isLater) = _requireReimbursed(number, payer);
+        if (claim.isPaid()) revert PaymentIsConfirmed(number, payer);
+        if (claim.payment() != bytes11(payment)) revert PaymentDiffers(number, payer, payment);
         if (signature.length == 0) {
             _requireIssuer(segment, number);
         } else {
@@ -198,16 +198,15 @@ contract Claims is IClaims, PatientActs {
             _requireSigned(number, _patientOf(number), act, deadline, signature);
         }
 
-        claim.isPaid = true;
-        _store(number, claim, isLater);
+        _store(number, claim.withPaid(), isLater);
         emit PaymentConfirmed(number, payer, payment, msg.sender);
     }
 
     /// @inheritdoc IClaims
     function recoup(uint64 number, uint64 amount, uint16 reason, bytes32 explanation) external {
         uint32 payer = institutions.authorise(msg.sender, Kinds.PAYER);
-        (Claim memory claim,) = _requireReimbursed(number, payer);
-        uint64 free = claim.amount - recoupedOf[number][payer];
+        (uint256 claim,) = _requireReimbursed(number, payer);
+        uint64 free = claim.amount() - recoupedOf[number][payer];
         if (amount == 0) revert AmountZero(number);
         if (amount > free) revert OverReimbursed(number, amount, free);
         if (explanation == 0) revert ExplanationMissing(number);
@@ -219,7 +218,7 @@ contract Claims is IClaims, PatientActs {
     /// @inheritdoc IClaims
     function repay(uint64 number, uint64 amount, bytes32 payment) external {
         uint32 payer = institutions.authorise(msg.sender, Kinds.PAYER);
-        (Claim memory claim, bool isLater) = _requireReimbursed(number, payer);
+        (uint256 claim, bool isLater) = _requireReimbursed(number, payer);
         uint64 due = recoupDueOf(number, payer);
         if (amount == 0) revert AmountZero(number);
         if (amount > due) revert OverRecoupDue(number, amount, due);
@@ -227,9 +226,8 @@ contract Claims is IClaims, PatientActs {
 
         uint64 recouped = recoupedOf[number][payer];
         recoupedOf[number][payer] = amount < recouped ? recouped - amount : 0;
-        claim.amount -= amount;
-        if (isLater && !claim.fixedBenefit) _others[number].reimbursed -= amount;
-        _store(number, claim, isLater);
+        if (isLater && !claim.fixedBenefit()) _others[number].reimbursed -= amount;
+        _store(number, claim.ended(claim.amount() - amount, claim.until(), claim.status()), isLater);
         emit ClaimRepaid(number, payer, amount, payment, msg.sender);
     }
 
@@ -252,8 +250,9 @@ contract Claims is IClaims, PatientActs {
     }
 
     /// @inheritdoc IClaims
-    function claimOf(uint64 number, uint32 payer) public view returns (Claim memory claim) {
-        (claim,) = _find(number, payer);
+    function claimOf(uint64 number, uint32 payer) public view returns (Claim memory) {
+        (uint256 claim,) = _find(number, payer);
+        return claim.unpack();
     }
 
     /// @inheritdoc IClaims
@@ -270,14 +269,13 @@ contract Claims is IClaims, PatientActs {
 
     /// @inheritdoc IClaims
     function usageOf(uint64 number) public view returns (uint64 locked, uint64 reimbursed) {
-        uint256 word = _first[number];
-        if (word == 0) return (0, 0);
-        Claim memory first = word.unpack();
-        if (!first.fixedBenefit) {
-            if (first.status >= Status.Settled) reimbursed = first.amount;
-            else if (_isOpen(first)) locked = first.amount;
+        uint256 first = _first[number];
+        if (first == 0) return (0, 0);
+        if (!first.fixedBenefit()) {
+            if (first.status() >= Status.Settled) reimbursed = first.amount();
+            else if (_isOpen(first)) locked = first.amount();
         }
-        if (first.hasOthers) {
+        if (first.hasOthers()) {
             (, uint64 byOthers) = _sweep(number);
             locked += byOthers;
             reimbursed += _others[number].reimbursed;
@@ -299,8 +297,8 @@ contract Claims is IClaims, PatientActs {
 
     /// @inheritdoc IClaims
     function recoupDueOf(uint64 number, uint32 payer) public view returns (uint64) {
-        Claim memory claim = claimOf(number, payer);
-        if (claim.status < Status.Settled) return 0;
+        (uint256 claim,) = _find(number, payer);
+        if (claim.status() < Status.Settled) return 0;
         uint64 recouped = recoupedOf[number][payer];
         uint64 excess = _excess(number, claim);
         return recouped > excess ? recouped : excess;
@@ -348,24 +346,19 @@ contract Claims is IClaims, PatientActs {
         uint64 claimable,
         Hashing.ClaimTerms calldata terms,
         bytes calldata signature
-    ) private view returns (Claim memory claim, bool isLater) {
+    ) private view returns (uint256 claim, bool isLater) {
         uint64 number = header.number;
         uint64 amount = terms.amount;
         (claim, isLater) = _find(number, payer);
-        if (claim.status >= Status.Settled) revert ClaimIsSettled(number, payer, claim.amount);
-        if (_isOpen(claim)) revert ClaimIsLocked(number, payer, claim.until);
+        if (claim.status() >= Status.Settled) revert ClaimIsSettled(number, payer, claim.amount());
+        if (_isOpen(claim)) revert ClaimIsLocked(number, payer, claim.until());
         if (amount == 0) revert AmountZero(number);
         if (!terms.fixedBenefit) _requireRemainder(header, claimable, amount);
         if (terms.payee != address(0)) _requirePaid(number, header.currency);
-        bytes32 act = Hashing.claimAuthorisation(number, payer, claim.sequence, terms);
+        bytes32 act = Hashing.claimAuthorisation(number, payer, claim.sequence(), terms);
         _requireSigned(number, header.patient, act, terms.deadline, signature);
 
-        claim.payer = payer;
-        claim.amount = amount;
-        claim.until = uint40(block.timestamp) + lockPeriod;
-        claim.sequence += 1;
-        claim.status = Status.Locked;
-        claim.fixedBenefit = terms.fixedBenefit;
+        claim = claim.locked(payer, amount, block.timestamp + lockPeriod, terms.fixedBenefit);
     }
 
     function _lockAndSettle(
@@ -376,16 +369,16 @@ contract Claims is IClaims, PatientActs {
         bytes calldata signature
     ) private returns (bool isPaid) {
         Hashing.ClaimTerms calldata terms = settlement.terms;
-        (Claim memory claim, bool isLater) = _locked(payer, header, claimable, terms, signature);
+        (uint256 claim, bool isLater) = _locked(payer, header, claimable, terms, signature);
         uint64 number = header.number;
         _settle(number, claim, isLater, terms.payee, terms.afterPayer, settlement.decision);
-        emit ClaimLockedAndSettled(number, payer, claim.sequence - 1, settlement, msg.sender);
-        return claim.isPaid;
+        emit ClaimLockedAndSettled(number, payer, claim.sequence() - 1, settlement, msg.sender);
+        return terms.payee != address(0);
     }
 
     function _settle(
         uint64 number,
-        Claim memory claim,
+        uint256 claim,
         bool isLater,
         address payee,
         uint32 afterPayer,
@@ -393,57 +386,44 @@ contract Claims is IClaims, PatientActs {
     ) private {
         uint64 amount = decision.amount;
         if (amount == 0) revert AmountZero(number);
-        if (amount > claim.amount) revert OverLock(number, amount, claim.amount);
+        if (amount > claim.amount()) revert OverLock(number, amount, claim.amount());
         if (decision.explanation == 0) revert ExplanationMissing(number);
         if (payee == address(0) && decision.payment == 0) revert PaymentMissing(number);
         if (afterPayer != 0 && claimOf(number, afterPayer).status < Status.Denied) {
             revert PayerUndecided(number, afterPayer);
         }
 
-        claim.amount = amount;
-        claim.until = uint40(block.timestamp);
-        claim.status = Status.Settled;
-        claim.isPaid = payee != address(0);
-        claim.payment = bytes11(decision.payment);
-        if (isLater && !claim.fixedBenefit) _addReimbursed(number, amount);
-        _store(number, claim, isLater);
+        if (isLater && !claim.fixedBenefit()) _addReimbursed(number, amount);
+        claim = claim.ended(amount, block.timestamp, Status.Settled).withPayment(decision.payment);
+        _store(number, payee == address(0) ? claim : claim.withPaid(), isLater);
     }
 
     function _pay(uint64 number, uint32 payer, address payee, uint64 amount) private {
         if (payee != address(0)) escrow.pay(number, payer, payee, amount);
     }
 
-    /// @dev Ends a claim without a reimbursement.
-    function _end(uint64 number, Claim memory claim, bool isLater, Status status) private {
-        claim.amount = 0;
-        claim.until = uint40(block.timestamp);
-        claim.status = status;
-        _store(number, claim, isLater);
-    }
-
     function _move(uint64 number, Status from, Status to) private returns (uint32 payer) {
         payer = institutions.authorise(msg.sender, Kinds.PAYER);
-        (Claim memory claim, bool isLater) = _find(number, payer);
-        if (claim.status != from) revert ClaimForbids(number, payer, claim.status);
-        claim.status = to;
-        _store(number, claim, isLater);
+        (uint256 claim, bool isLater) = _find(number, payer);
+        if (claim.status() != from) revert ClaimForbids(number, payer, claim.status());
+        _store(number, claim.ended(claim.amount(), claim.until(), to), isLater);
     }
 
-    function _store(uint64 number, Claim memory claim, bool isLater) private {
-        if (isLater) _later[number][claim.payer] = claim.pack();
-        else _first[number] = claim.pack();
+    function _store(uint64 number, uint256 claim, bool isLater) private {
+        if (isLater) _later[number][claim.payer()] = claim;
+        else _first[number] = claim;
     }
 
     function _addHolder(uint64 number, uint32 payer) private {
         (uint192 holders,) = _sweep(number);
         if (holders >> 160 != 0) revert TooManyLocks(number);
         _others[number].holders = (holders << 32) | payer;
-        _first[number] |= ClaimWords.HAS_OTHERS;
+        _first[number] = _first[number].withOthers();
     }
 
     function _addReimbursed(uint64 number, uint64 amount) private {
         _others[number].reimbursed += amount;
-        _first[number] |= ClaimWords.HAS_OTHERS;
+        _first[number] = _first[number].withOthers();
     }
 
     function _requireRemainder(Hashing.InvoiceHeader calldata header, uint64 claimable, uint64 amount)
@@ -466,22 +446,22 @@ contract Claims is IClaims, PatientActs {
         }
     }
 
-    /// @dev The payer's operator needs no signature. The patient's is used up.
+    /// @dev The payer's operator needs no signature. The patient's is used up, in the claim returned.
     function _requirePayerOrPatient(
         uint64 number,
         uint32 payer,
-        Claim memory claim,
+        uint256 claim,
         bytes32 act,
         uint64 deadline,
         bytes calldata signature
-    ) private view {
+    ) private view returns (uint256) {
         if (signature.length == 0) {
             uint32 caller = institutions.authorise(msg.sender, Kinds.PAYER);
             if (caller != payer) revert NotThePayer(number, caller);
-        } else {
-            _requireSigned(number, _patientOf(number), act, deadline, signature);
-            claim.sequence += 1;
+            return claim;
         }
+        _requireSigned(number, _patientOf(number), act, deadline, signature);
+        return claim.withSequence();
     }
 
     function _requireIssuer(uint32 segment, uint64 number) private view {
@@ -490,19 +470,19 @@ contract Claims is IClaims, PatientActs {
         if (!issued || invoices.segmentOf(segment).institution != hospital) revert NotTheIssuer(number, hospital);
     }
 
-    function _requireOpen(uint64 number, uint32 payer) private view returns (Claim memory claim, bool isLater) {
+    function _requireOpen(uint64 number, uint32 payer) private view returns (uint256 claim, bool isLater) {
         (claim, isLater) = _find(number, payer);
-        if (claim.status >= Status.Settled) revert ClaimIsSettled(number, payer, claim.amount);
+        if (claim.status() >= Status.Settled) revert ClaimIsSettled(number, payer, claim.amount());
         if (!_isOpen(claim)) revert ClaimNotLocked(number, payer);
     }
 
     function _requireReimbursed(uint64 number, uint32 payer)
         private
         view
-        returns (Claim memory claim, bool isLater)
+        returns (uint256 claim, bool isLater)
     {
         (claim, isLater) = _find(number, payer);
-        if (claim.status < Status.Settled) revert ClaimForbids(number, payer, claim.status);
+        if (claim.status() < Status.Settled) revert ClaimForbids(number, payer, claim.status());
     }
 
     function _requireSame(IInstitutions institutions_, address ledger) private view {
@@ -515,37 +495,36 @@ contract Claims is IClaims, PatientActs {
     }
 
     /// @dev What of a reimbursement is beyond what a reversal leaves of the bill.
-    function _excess(uint64 number, Claim memory claim) private view returns (uint64) {
-        if (invoices.isReversed(number)) return claim.amount;
+    function _excess(uint64 number, uint256 claim) private view returns (uint64) {
+        if (invoices.isReversed(number)) return claim.amount();
         // Only an opened bill can be reversed in part; a fixed benefit is none of its parts.
-        if (claim.fixedBenefit || invoices.invoiceOf(number).patient == address(0)) return 0;
+        if (claim.fixedBenefit() || invoices.invoiceOf(number).patient == address(0)) return 0;
         (, uint64 reimbursed) = usageOf(number);
         uint64 left = invoices.claimableOf(number);
         uint64 over = reimbursed > left ? reimbursed - left : 0;
-        return over < claim.amount ? over : claim.amount;
+        return over < claim.amount() ? over : claim.amount();
     }
 
     /// @dev The payers after the first whose lock is open now, and the sum of these locks. Six rounds at most.
     function _sweep(uint64 number) private view returns (uint192 holders, uint64 locked) {
         for (uint192 rest = _others[number].holders; rest != 0; rest >>= 32) {
-            Claim memory claim = _later[number][uint32(rest)].unpack();
+            uint256 claim = _later[number][uint32(rest)];
             // The payer may have come back with a fixed benefit, which is no part of the usage.
-            if (_isOpen(claim) && !claim.fixedBenefit) {
+            if (_isOpen(claim) && !claim.fixedBenefit()) {
                 holders = (holders << 32) | uint32(rest);
-                locked += claim.amount;
+                locked += claim.amount();
             }
         }
     }
 
     /// @dev The first payer of a bill, whatever it did with it, keeps the first place.
-    function _find(uint64 number, uint32 payer) private view returns (Claim memory claim, bool isLater) {
-        uint256 word = _first[number];
-        isLater = word != 0 && uint32(word) != payer;
-        if (isLater) word = _later[number][payer];
-        if (word != 0) claim = word.unpack();
+    function _find(uint64 number, uint32 payer) private view returns (uint256 claim, bool isLater) {
+        claim = _first[number];
+        isLater = claim != 0 && claim.payer() != payer;
+        if (isLater) claim = _later[number][payer];
     }
 
-    function _isOpen(Claim memory claim) private view returns (bool) {
-        return claim.status == Status.Locked && block.timestamp <= claim.until;
+    function _isOpen(uint256 claim) private view returns (bool) {
+        return claim.status() == Status.Locked && block.timestamp <= claim.until();
     }
 }

@@ -29,7 +29,6 @@ interface IClaims is IPatientActs {
     /// @param status Warning: stays `Locked` after `until`; `usageOf` no longer counts it then.
     /// @param fixedBenefit Takes nothing of the bill's remainder.
     /// @param isPaid Paid in the settlement token, or the other side has confirmed the payment.
-    /// @param hasOthers On the bill's first claim: payers after it have locked parts of the bill.
     /// @param payment First eleven bytes of the payment's reference.
     struct Claim {
         uint32 payer;
@@ -39,7 +38,6 @@ interface IClaims is IPatientActs {
         Status status;
         bool fixedBenefit;
         bool isPaid;
-        bool hasOthers;
         bytes11 payment;
     }
 

@@ -22,9 +22,7 @@ def many(claims, authorise_claim):
     """The arguments of `lockAndSettleMany` for these places of a batch."""
 
     def arguments(batch, indexes, payer, amount, **terms):
-        signed = [
-            authorise_claim(batch.number(index), payer, amount, **terms) for index in indexes
-        ]
+        signed = [authorise_claim(batch.number(index), payer, amount, **terms) for index in indexes]
         settlements = [(each, decision(amount)) for each, _ in signed]
         return [*batch.shared_proof(indexes), settlements, [each for _, each in signed]]
 

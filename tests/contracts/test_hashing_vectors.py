@@ -169,7 +169,13 @@ def test_root_of_shared_path__every_wrong_length__is_refused(harness, shared, st
 
 @pytest.mark.parametrize(
     ("indexes", "wrong"),
-    [([5, 2, 6], 2), ([2, 2, 6], 2), ([2, 6, 6], 6), ([2, 5, 7], 7), ([2**256 - 1, 5, 6], 2**256 - 1)],
+    [
+        ([5, 2, 6], 2),
+        ([2, 2, 6], 2),
+        ([2, 6, 6], 6),
+        ([2, 5, 7], 7),
+        ([2**256 - 1, 5, 6], 2**256 - 1),
+    ],
 )
 def test_root_of_shared_path__reordered_duplicate_or_surplus_index__is_refused(
     harness, shared, stranger, refused, indexes, wrong
