@@ -89,7 +89,7 @@ contract Claims is IClaims, PatientActs {
         if (isLater && !claim.fixedBenefit()) _addHolder(number, payer);
         _orders[number][payer] = Order(terms.payee, terms.afterPayer);
         _store(number, claim, isLater);
-        emit ClaimLocked(number, payer, claim.until(), claim.sequence() - 1, terms, msg.sender);
+        emit ClaimLocked(number, payer, claimable, claim.until(), claim.sequence() - 1, terms, msg.sender);
     }
 
     /// @inheritdoc IClaims
@@ -372,7 +372,7 @@ contract Claims is IClaims, PatientActs {
         (uint256 claim, bool isLater) = _locked(payer, header, claimable, terms, signature);
         uint64 number = header.number;
         _settle(number, claim, isLater, terms.payee, terms.afterPayer, settlement.decision);
-        emit ClaimLockedAndSettled(number, payer, claim.sequence() - 1, settlement, msg.sender);
+        emit ClaimLockedAndSettled(number, payer, claimable, claim.sequence() - 1, settlement, msg.sender);
         return terms.payee != address(0);
     }
 

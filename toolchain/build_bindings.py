@@ -21,10 +21,17 @@ ROOT = Path(__file__).resolve().parent.parent
 ARTIFACTS = ROOT / "src" / "medledger" / "chain" / "artifacts"
 TARGET = ROOT / "src" / "medledger" / "chain" / "bindings.py"
 
-CONTRACTS = ("Institutions", "Invoices", "Claims", "Prescriptions")
+CONTRACTS = ("Institutions", "Prescriptions", "Invoices", "Escrow", "Claims")
 LEDGERS = ("Invoices", "Prescriptions")
 BASE = "DocumentLedger"
-CORE_STRUCTS = {"InvoiceHeader", "PrescriptionHeader", "TreeHead"}
+CORE_STRUCTS = {
+    "InvoiceHeader",
+    "PrescriptionHeader",
+    "TreeHead",
+    "ClaimTerms",
+    "Decision",
+    "Settlement",
+}
 
 HEADER = '''"""The contracts as typed Python classes.
 
@@ -41,6 +48,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medledger.chain.contract import Call, Contract
+from medledger.core.claims import ClaimTerms, Decision, Settlement
 from medledger.core.hashing import InvoiceHeader, PrescriptionHeader, TreeHead
 from medledger.core.states import Hold, Standing, State, Status
 

@@ -61,10 +61,12 @@ interface IClaims is IPatientActs {
     }
 
     /// @notice A payer locked part of a bill.
+    /// @param claimable What all payers together may lock and reimburse of the bill, minor units.
     /// @param sequence The one that the signature named; the claim's is one more now.
     event ClaimLocked(
         uint64 indexed number,
         uint32 indexed payer,
+        uint64 claimable,
         uint40 until,
         uint16 sequence,
         Hashing.ClaimTerms terms,
@@ -75,10 +77,12 @@ interface IClaims is IPatientActs {
         uint64 indexed number, uint32 indexed payer, bool isPaid, Decision decision, address by
     );
     /// @notice A payer locked and reimbursed part of a bill at once.
+    /// @param claimable What all payers together may lock and reimburse of the bill, minor units.
     /// @param sequence The one that the signature named; the claim's is one more now.
     event ClaimLockedAndSettled(
         uint64 indexed number,
         uint32 indexed payer,
+        uint64 claimable,
         uint16 sequence,
         Settlement settlement,
         address by

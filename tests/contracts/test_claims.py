@@ -126,7 +126,7 @@ def test_deploy__no_lock_period_or_more_than_a_year__is_refused(
 
 
 def test_lock__first_claim_on_a_bill__takes_the_amount(
-    invoices, claims, ids, open_bills, payer, other_payer, lock, lock_period, emits
+    invoices, claims, ids, open_bills, payer, other_payer, lock, lock_period, emits, logged
 ):
     number, neighbour = open_bills(2, claimable=10_000)
     before = invoices.invoiceOf(number)
@@ -136,12 +136,15 @@ def test_lock__first_claim_on_a_bill__takes_the_amount(
     until = receipt.timestamp + lock_period
     emits(
         receipt,
-        claims.ClaimLocked(
+        logged(
+            claims,
+            "ClaimLocked",
             number=number,
             payer=ids[payer],
+            claimable=10_000,
             until=until,
             sequence=0,
-            terms=(4_000, FAR_FUTURE, 0, False, ZERO_ADDRESS),
+            terms=[4_000, FAR_FUTURE, 0, False, ZERO_ADDRESS],
             by=payer,
         ),
     )
@@ -286,13 +289,13 @@ def test_lock__held_bill__is_refused(
 
 
 def test_lock__reversed_bill_or_red_letter__is_refused(
-    invoices, open_bills, hospital, payer, lock, refused, bill_segment
+    claims, invoices, open_bills, hospital, payer, lock, refused, bill_segment
 ):
     number, red_letter = open_bills(2)
     segment = bill_segment.id
     invoices.reverse(segment, number, segment, red_letter, 1, sender=hospital)
 
-    with refused(invoices.InvoiceIsReversed, number=number, redLetter=red_letter):
+    with refused(claims.InvoiceIsReversed, number=number, redLetter=red_letter):
         lock(number, payer, 1_000)
     with refused(invoices.InvoiceIsRedLetter, number=red_letter):
         lock(red_letter, payer, 1_000)
@@ -375,7 +378,7 @@ def test_lock__header_that_prescribes_more_than_is_claimable__is_refused(
 
 
 def test_settle__part_of_the_lock__frees_the_rest(
-    claims, ids, open_bills, payer, other_payer, lock, settle, emits
+    claims, ids, open_bills, payer, other_payer, lock, settle, emits, logged
 ):
     number, neighbour = open_bills(2, claimable=10_000)
     lock(number, payer, 6_000)
@@ -387,11 +390,13 @@ def test_settle__part_of_the_lock__frees_the_rest(
 
     emits(
         receipt,
-        claims.ClaimSettled(
+        logged(
+            claims,
+            "ClaimSettled",
             number=number,
             payer=ids[payer],
             isPaid=False,
-            decision=(4_000, REASON, EXPLANATION, PAYMENT),
+            decision=[4_000, REASON, EXPLANATION, PAYMENT],
             by=payer,
         ),
     )
@@ -662,7 +667,7 @@ def test_lock__seven_payers__the_eighth_is_refused_until_one_leaves(
 def test_lock__seven_locks_expired__eighth_payer_finds_all_free(
     claims, open_bill, payers, lock, until_of, refused, chain
 ):
-    number = open_bill(claimable=700)
+    number = open_bill(claimable=800)
     for account in payers[:7]:
         lock(number, account, 100)
     second_until, last_until = until_of(number, payers[1]), until_of(number, payers[6])
@@ -671,9 +676,9 @@ def test_lock__seven_locks_expired__eighth_payer_finds_all_free(
     with refused(claims.TooManyLocks, number=number):
         lock(number, payers[7], 100)
     chain.pending_timestamp = last_until + 1
-    lock(number, payers[7], 700)
+    lock(number, payers[7], 800)
 
-    assert claims.usageOf(number) == (700, 0)
+    assert claims.usageOf(number) == (800, 0)
 
 
 def test_lock__locks_that_end_one_after_another__free_one_after_another(

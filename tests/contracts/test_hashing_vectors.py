@@ -92,7 +92,7 @@ def test_message__struct_hashes_of_the_vectors__equal(harness, vectors):
     for vector in vectors["messages"]:
         # The order of the message's fields is that of the type string and of the function.
         fields = [
-            HexBytes(value) if str(value).startswith("0x") else int(value)
+            value if isinstance(value, bool) or str(value).startswith("0x") else int(value)
             for value in vector["message"].values()
         ]
         found = function_of[vector["type"]](*fields)

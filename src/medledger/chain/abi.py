@@ -20,8 +20,11 @@ from medledger.errors import REFUSALS, InvalidArgument, Refusal, UnknownRefusal
 WORD = 32
 """Bytes of an ABI word: the least that any argument takes."""
 
-CONTRACTS = ("Institutions", "Invoices", "Claims", "Prescriptions")
+CONTRACTS = ("Institutions", "Prescriptions", "Invoices", "Escrow", "Claims")
 """In the order of deployment."""
+
+OPTIONAL = frozenset({"Escrow"})
+"""A deployment without a settlement token has none of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,8 @@ def _type(item: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     as_abi = getattr(value, "as_abi", None)
     return as_abi() if as_abi is not None else value
 

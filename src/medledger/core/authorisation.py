@@ -14,19 +14,31 @@ from medledger.core.canonical import parse_strict
 from medledger.core.hashing import (
     AcceptAuthorisation,
     ClaimAuthorisation,
+    ClaimWithdrawal,
     DeliveryConfirmation,
     PatientMessage,
+    PayerWaiver,
+    PaymentConfirmation,
     checksum_address,
 )
 from medledger.errors import InputError, MalformedAuthorisation
 
 FORMAT = "medledger-authorisation-1"
 _KEYS = {"format", "type", "message", "signature", "chainId", "contract"}
-_BITS = {"payer": 32, "pharmacy": 32}
+_BITS = {"payer": 32, "after_payer": 32, "pharmacy": 32, "reason": 16}
+"""Bits of the whole numbers that have not 64."""
 _TYPES: dict[str, type[PatientMessage]] = {
-    kind.__name__: kind for kind in (ClaimAuthorisation, AcceptAuthorisation, DeliveryConfirmation)
+    kind.__name__: kind
+    for kind in (
+        ClaimAuthorisation,
+        ClaimWithdrawal,
+        PayerWaiver,
+        PaymentConfirmation,
+        AcceptAuthorisation,
+        DeliveryConfirmation,
+    )
 }
-M = TypeVar("M", ClaimAuthorisation, AcceptAuthorisation, DeliveryConfirmation)
+M = TypeVar("M", bound=PatientMessage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,10 @@ class Signed:
                 {
                     "format": FORMAT,
                     "type": type(self.message).__name__,
-                    "message": asdict(self.message),
+                    "message": {
+                        name: "0x" + value.hex() if isinstance(value, bytes) else value
+                        for name, value in asdict(self.message).items()
+                    },
                     "signature": "0x" + self.signature.hex(),
                     "chainId": self.chain_id,
                     "contract": self.contract,
@@ -92,16 +107,24 @@ class Signed:
 def _message(kind: type[PatientMessage], values: Any) -> PatientMessage:
     names = [field.name for field in fields(kind)]
     if not isinstance(values, dict) or set(values) != set(names):
-        raise MalformedAuthorisation(problem=f"has not the whole numbers {', '.join(names)}")
-    for name, value in values.items():
-        # bool is an int, and eth-account takes "1" for 1: nothing but a plain integer passes.
-        if type(value) is not int or not 0 <= value < 2 ** _BITS.get(name, 64):
-            raise MalformedAuthorisation(problem=f"has a {name} that is out of range")
-    return kind(**values)
+        raise MalformedAuthorisation(problem=f"has not the members {', '.join(names)}")
+    return kind(**{name: _value(name, value) for name, value in values.items()})
+
+
+def _value(name: str, value: Any) -> Any:
+    if name == "payee":
+        return checksum_address(_bytes(value, 20))
+    if name == "payment":
+        return _bytes(value, 32)
+    # bool is an int, and eth-account takes "1" for 1: nothing but the very type passes.
+    kind = bool if name == "fixed_benefit" else int
+    if type(value) is not kind or not 0 <= value < 2 ** _BITS.get(name, 64):
+        raise MalformedAuthorisation(problem=f"has a {name} that is out of range")
+    return value
 
 
 def _bytes(text: str, length: int | None = None) -> bytes:
     """Bytes of 0x and hexadecimal digits. A contract wallet's signature has any length."""
     if not re.fullmatch("0x(?:[0-9a-fA-F]{2})+", text) or length not in (None, len(text) // 2 - 1):
-        raise MalformedAuthorisation(problem="has a signature or contract that is not hexadecimal")
+        raise MalformedAuthorisation(problem="has bytes that are not hexadecimal, or not of their length")
     return bytes.fromhex(text[2:])
