@@ -109,13 +109,14 @@ contract Claims is IClaims, PatientActs {
     /// @inheritdoc IClaims
     function lockAndSettleMany(
         Hashing.InvoiceHeader[] calldata headers,
-        Hashing.TreeHead calldata,
-        bytes32[] calldata,
+        Hashing.TreeHead calldata head,
+        bytes32[] calldata path,
         Settlement[] calldata settlements,
         bytes[] calldata signatures
     ) external {
         _requireCount(headers.length, settlements.length, signatures.length);
         uint32 payer = institutions.authorise(msg.sender, Kinds.PAYER);
+        (head, path); // used as they stand in the calldata
         uint64[] memory claimable = _requireAllUsable();
         bool pays = false;
         for (uint256 i = 0; i < headers.length; ++i) {

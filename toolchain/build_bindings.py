@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import keyword
 import re
 import subprocess
 import sys
@@ -22,6 +23,8 @@ ARTIFACTS = ROOT / "src" / "medledger" / "chain" / "artifacts"
 TARGET = ROOT / "src" / "medledger" / "chain" / "bindings.py"
 
 CONTRACTS = ("Institutions", "Prescriptions", "Invoices", "Escrow", "Claims")
+TOKEN = "SettlementToken"
+"""Its functions only: what any settlement token has, and minting on local chains."""
 LEDGERS = ("Invoices", "Prescriptions")
 BASE = "DocumentLedger"
 CORE_STRUCTS = {
@@ -88,9 +91,11 @@ def render() -> str:
             BASE, "Contract", list(shared.values()), f"What {' and '.join(LEDGERS)} share."
         )
     )
-    for name in CONTRACTS:
+    token = json.loads((ARTIFACTS / f"{TOKEN}.json").read_text(encoding="utf-8"))["abi"]
+    for name in (*CONTRACTS, TOKEN):
         ledger = name in LEDGERS
-        own = [e for e in functions_of(abis[name]) if not (ledger and e["name"] in shared)]
+        functions = functions_of(token if name == TOKEN else abis[name])
+        own = [e for e in functions if not (ledger and e["name"] in shared)]
         parts.append(
             contract_class(name, BASE if ledger else "Contract", own, f"`contracts/{name}.sol`.")
         )
@@ -226,7 +231,7 @@ def converted(item: dict[str, Any], value: str) -> str:
 
 def snake(name: str) -> str:
     spelled = re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: "_" + match[1].lower(), name)
-    return spelled.lower()
+    return f"{spelled}_" if keyword.iskeyword(spelled) else spelled.lower()
 
 
 def formatted(text: str) -> str:

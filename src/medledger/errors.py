@@ -385,7 +385,7 @@ class LockPeriodInvalid(Refusal):
 
 
 class ClaimCountInvalid(Refusal):
-    message = "{headers} bills, {settlements} settlements, {signatures} signatures: not 1 to 200 each"
+    message = "{headers} bills, {settlements} settlements, {signatures} signatures: not 1 to 200"
 
 
 class AmountZero(Refusal):
@@ -675,6 +675,11 @@ class KeyMissing(SetupError):
 
 class StoreError(SetupError):
     message = "the store {store} {problem}"
+
+
+class NoSettlementToken(SetupError):
+    message = "this deployment has no settlement token"
+    hint = "pay off chain, or deploy with --token"
 
 
 class NoSegment(SetupError):

@@ -274,7 +274,7 @@ def test_lock__others_lock_expired__frees_the_amount_by_itself(
 
     assert claims.usageOf(number) == (10_000, 0)
     # The record says Locked still, as its warning tells.
-    assert claims.claimOf(number, ids[payer]) == (10_000, until, 1, Status.LOCKED)
+    assert claims.claimOf(number, ids[payer]).status == Status.LOCKED
 
 
 def test_lock__held_bill__is_refused(

@@ -73,8 +73,8 @@ def test_lock_and_settle__bill_that_nobody_used__has_one_event_and_no_lock(
             claimable=10_000,
             sequence=0,
             settlement=[
-                [2_500, far_future, 0, False, ZERO_ADDRESS],
-                [2_000, REASON, EXPLANATION, PAYMENT],
+                (2_500, far_future, 0, False, ZERO_ADDRESS),
+                (2_000, REASON, EXPLANATION, PAYMENT),
             ],
             by=payer,
         ),
@@ -178,8 +178,8 @@ def test_lock_and_settle_many__one_bad_claim__reverts_all_and_is_named(
         arguments[4][3] = arguments[4][2]
 
     attempt(invoices.ProofInvalid, forge, number=numbers[1])
-    attempt(invoices.IndexOutOfOrder, swap, index=1, count=8)
-    attempt(invoices.IndexOutOfOrder, repeat, index=1, count=8)
+    attempt(invoices.IndexOutOfOrder, swap, index=2, count=8)
+    attempt(invoices.IndexOutOfOrder, repeat, index=2, count=8)
     attempt(invoices.SharedPathLengthWrong, add_hash, leaves=5, count=8, length=4)
     attempt(invoices.SharedPathLengthWrong, drop_hash, leaves=5, count=8, length=2)
     address = patient.address("Invoice", numbers[4])

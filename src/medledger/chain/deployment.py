@@ -19,7 +19,7 @@ import rlp  # type: ignore[import-untyped]
 from eth_utils.address import to_canonical_address
 
 from medledger.chain import abi
-from medledger.chain.bindings import Claims, Institutions, Invoices, Prescriptions
+from medledger.chain.bindings import Claims, Escrow, Institutions, Invoices, Prescriptions
 from medledger.chain.contract import Call
 from medledger.chain.rpc import Block, Rpc
 from medledger.chain.sender import Policy, Receipt, Sender
@@ -39,6 +39,8 @@ LOCK_PERIOD_SECONDS = 30 * DAY
 """How long a payer may hold part of a bill without deciding."""
 LEASE_PERIOD_SECONDS = 1 * DAY
 """How long a pharmacy may hold a prescription without dispensing it."""
+CURRENCY = 156
+"""Of a settlement token, unless said otherwise: the yuan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ class Manifest:
                         _hexadecimal(found["contracts"][name]["codeHash"], 32),
                     )
                     for name in abi.CONTRACTS
+                    if name not in abi.OPTIONAL or name in found["contracts"]
                 },
                 confirmations=_depth(found.get("confirmations", 1)),
             )
@@ -164,7 +167,10 @@ def _address(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ledgers:
-    """The contracts of one deployment on one node."""
+    """The contracts of one deployment on one node.
+
+    `escrow` is None where the deployment has no settlement token.
+    """
 
     rpc: Rpc
     manifest: Manifest
@@ -172,6 +178,7 @@ class Ledgers:
     invoices: Invoices
     claims: Claims
     prescriptions: Prescriptions
+    escrow: Escrow | None
 
     @property
     def chain_id(self) -> int:
@@ -186,6 +193,7 @@ class Ledgers:
             self.invoices.at(block),
             self.claims.at(block),
             self.prescriptions.at(block),
+            None if self.escrow is None else self.escrow.at(block),
         )
 
 
@@ -227,6 +235,7 @@ def _ledgers(rpc: Rpc, manifest: Manifest) -> Ledgers:
         Invoices(rpc, address["Invoices"]),
         Claims(rpc, address["Claims"]),
         Prescriptions(rpc, address["Prescriptions"]),
+        Escrow(rpc, address["Escrow"]) if "Escrow" in address else None,
     )
 
 
@@ -239,12 +248,17 @@ def deploy(
     lock_period: int = LOCK_PERIOD_SECONDS,
     lease_period: int = LEASE_PERIOD_SECONDS,
     confirmations: int = 1,
+    token: str | None = None,
+    currency: int = CURRENCY,
 ) -> tuple[Manifest, list[Receipt]]:
     """Deploys the contracts; the key becomes the first operator of institution 1, the supervisor.
 
-    Invoices and Claims name each other and have no setter: Invoices is given the address that
-    Claims will have, and Claims refuses a ledger that names another. `confirmations` is the depth
-    at which a block of this network is final: 1 where blocks are never taken back (QBFT).
+    Invoices, Escrow and Claims name one another and have no setter: the others are given the
+    address that Claims will have, and Claims refuses one that names another. `confirmations` is
+    the depth at which a block of this network is final: 1 where blocks are never taken back (QBFT).
+    `token` is the address of the settlement token, one base unit of which stands for one minor
+    unit of `currency` (numeric ISO 4217); without one there is no Escrow, and all payment is off
+    chain.
     """
     sender = Sender(rpc, key, policy=Policy(confirmations=confirmations))
     receipts: list[Receipt] = []
@@ -263,10 +277,13 @@ def deploy(
 
     nonce = int(rpc.request("eth_getTransactionCount", sender.address, "pending"), 16)
     institutions = create("Institutions", name_hash(supervisor_name), region, sender.address)
-    claims = created_address(sender.address, nonce + 2)
+    claims = created_address(sender.address, nonce + (3 if token is None else 4))
+    prescriptions = create("Prescriptions", institutions, lease_period)
     invoices = create("Invoices", institutions, claims)
-    create("Claims", institutions, invoices, lock_period)
-    create("Prescriptions", institutions, lease_period)
+    escrow = ZERO_ADDRESS
+    if token is not None:
+        escrow = create("Escrow", institutions, token, currency, claims)
+    create("Claims", institutions, invoices, prescriptions, escrow, lock_period)
     manifest = Manifest(
         chain_id=rpc.chain_id(),
         genesis_hash=rpc.genesis_hash(),
@@ -277,6 +294,15 @@ def deploy(
         confirmations=confirmations,
     )
     return manifest, receipts
+
+
+def deploy_token(rpc: Rpc, key: bytes) -> str:
+    """Deploys a SettlementToken, for a local chain, and returns its address; the key may mint."""
+    sender = Sender(rpc, key)
+    nonce = int(rpc.request("eth_getTransactionCount", sender.address, "pending"), 16)
+    data = abi.constructor_data("SettlementToken", [])
+    sender.send(Call("", data, "SettlementToken.constructor"))
+    return created_address(sender.address, nonce)
 
 
 def unpinned(rpc: Rpc, name: str, ledger: str, transaction: bytes, first: int) -> Ledgers:
@@ -298,7 +324,7 @@ def unpinned(rpc: Rpc, name: str, ledger: str, transaction: bytes, first: int) -
         for log in receipt["logs"]
     ):
         raise AnchorMismatch(problem="the transaction that it names did not issue its batch")
-    found = dict.fromkeys(abi.CONTRACTS, ZERO_ADDRESS)
+    found = {name: ZERO_ADDRESS for name in abi.CONTRACTS if name not in abi.OPTIONAL}
     found[name] = ledger
     if name == "Invoices":
         found["Claims"] = Invoices(rpc, ledger).claims()

@@ -189,10 +189,11 @@ def _invoice(auditor: Auditor, number: int) -> dict[str, Any]:
 
 def _claims(auditor: Auditor, number: int) -> list[dict[str, Any]]:
     """Where each payer that ever locked the bill stands with it now."""
-    from medledger.chain.bindings import ClaimLocked
+    from medledger.chain.bindings import ClaimLocked, ClaimLockedAndSettled, PayerWaived
 
     steps = auditor.trace(number)
-    payers = sorted({step.event.payer for step in steps if isinstance(step.event, ClaimLocked)})
+    first_acts = (ClaimLocked, ClaimLockedAndSettled, PayerWaived)
+    payers = sorted({step.event.payer for step in steps if isinstance(step.event, first_acts)})
     entries = auditor.ledgers.claims.claims_of([number] * len(payers), payers) if payers else []
     now = auditor.now()
     return [

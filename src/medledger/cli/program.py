@@ -45,6 +45,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "hold": ("documents", "Forbid the use of a document."),
         "release": ("documents", "Allow the use of a document that is on hold."),
         "reverse": ("documents", "Reverse a bill by a red-letter bill."),
+        "confirm-payment": (
+            "claims",
+            "Confirm, as the hospital of the bill, that a payer's payment has arrived.",
+        ),
         "cancel": ("documents", "Cancel a prescription that no pharmacy has."),
     },
     "Patient": {
@@ -62,9 +66,23 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Payer": {
         "lock": ("claims", "Lock the authorised amount of a bill."),
         "settle": ("claims", "Reimburse up to what is locked; the rest becomes free."),
-        "release-claim": ("claims", "Give up a lock."),
+        "lock-and-settle": ("claims", "Lock and reimburse in one transaction."),
+        "deny": ("claims", "Refuse to reimburse."),
+        "withdraw-claim": ("claims", "Give up a lock before a decision."),
+        "waive": ("claims", "Let payers that come later settle without this one's decision."),
+        "recoup": ("claims", "Demand part of a reimbursement back."),
+        "repay": (
+            "claims",
+            "Record money that came back: demanded by recoup, or due by a reversal.",
+        ),
+        "book": ("claims", "Book a reimbursed claim."),
+        "revoke-booking": ("claims", "Revoke a booking that is not archived."),
+        "archive": ("claims", "Archive a booked claim: its booking is final."),
+        "deposit": ("claims", "Deposit settlement tokens, from which settlements are paid."),
+        "withdraw-deposit": ("claims", "Take settlement tokens out of the deposit."),
     },
     "Anybody": {
+        "relay": ("claims", "Send a patient's withdrawal, waiver or confirmation of a payment."),
         "verify": ("verify", "Verify evidence files against the chain."),
         "status": ("audit", "Show what the ledger holds of a document now."),
         "trace": ("audit", "Show everything that happened to a document, oldest first."),

@@ -126,5 +126,5 @@ def _value(name: str, value: Any) -> Any:
 def _bytes(text: str, length: int | None = None) -> bytes:
     """Bytes of 0x and hexadecimal digits. A contract wallet's signature has any length."""
     if not re.fullmatch("0x(?:[0-9a-fA-F]{2})+", text) or length not in (None, len(text) // 2 - 1):
-        raise MalformedAuthorisation(problem="has bytes that are not hexadecimal, or not of their length")
+        raise MalformedAuthorisation(problem="has bytes not in hexadecimal, or not enough")
     return bytes.fromhex(text[2:])

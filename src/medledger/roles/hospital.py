@@ -542,6 +542,15 @@ class Hospital(Role):
                     return id_
         raise NotFound(what=f"number {number}", where="the segments of this hospital")
 
+    def confirm_payment(self, number: int, payer: int, payment: bytes) -> Receipt:
+        """Confirms that a payer paid a bill of this hospital; `payment` is the reference's hash.
+
+        Raises `PaymentDiffers`, `PaymentIsConfirmed` or `NotTheIssuer`.
+        """
+        segment = self._segment_of(number, "Invoice")
+        call = self.ledgers.claims.confirm_payment(number, payer, payment, segment, 0, b"")
+        return self._send(call)
+
     def _require_reversible(self, number: int) -> None:
         invoices, claims = self.ledgers.invoices, self.ledgers.claims
         standing = invoices.invoice_of(number).standing
