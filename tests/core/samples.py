@@ -35,6 +35,7 @@ VECTORS = Path(__file__).parent.parent / "vectors"
 INVOICE_NUMBER = document_number(46060126, 17)
 RED_LETTER_NUMBER = document_number(46060126, 18)
 PRESCRIPTION_NUMBER = document_number(46990126, 5)
+LINKED_INVOICE_NUMBER = document_number(46060126, 19)
 SECRET = bytes(range(32, 64))
 PATIENT = PatientKey.from_seed(bytes(range(16)))
 """The seed of BIP-32's first test vector."""
@@ -114,6 +115,7 @@ def prescription(**changes: Any) -> Prescription:
 DOCUMENTS: dict[DocumentNumber, Document] = {
     INVOICE_NUMBER: invoice(),
     RED_LETTER_NUMBER: red_letter(),
+    LINKED_INVOICE_NUMBER: invoice(prescription=PRESCRIPTION_NUMBER, prescribed_minor=900),
     PRESCRIPTION_NUMBER: prescription(),
 }
 

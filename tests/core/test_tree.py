@@ -9,7 +9,13 @@ from tests.core.samples import hashes, leaves_of
 from tests.vectors.make_vectors import tree_hash, tree_path
 
 from medledger.core.hashing import leaf_hash, node_hash
-from medledger.core.tree import Tree, root_of_path, root_of_shared_path, share_paths, verify_inclusion
+from medledger.core.tree import (
+    Tree,
+    root_of_path,
+    root_of_shared_path,
+    share_paths,
+    verify_inclusion,
+)
 from medledger.errors import PathMismatch
 
 SIZES = range(1, 131)

@@ -10,7 +10,7 @@ import click
 
 from medledger.cli.command import Command, wants_json
 from medledger.cli.failures import tell_people
-from medledger.cli.options import LOCAL_RPC, REGION, key_option, rpc_option
+from medledger.cli.options import ADDRESS, LOCAL_RPC, REGION, key_option, rpc_option
 from medledger.cli.output import Output, json_line, pairs
 from medledger.cli.session import Session
 from medledger.errors import ContractMissing, RpcUnavailable, SetupError, WrongChain

@@ -40,6 +40,10 @@ _MEMBERS: dict[type, list[tuple[str, str, object]]] = {
 """Dataclass to (field, JSON member, default) of each of its fields."""
 
 
+NUMBERS = ("related_invoice", "prescription")
+"""Fields that name another document by its number."""
+
+
 def document_of(value: object, kind: Kind) -> Invoice | Prescription:
     """The document of strictly parsed JSON.
 
@@ -67,7 +71,7 @@ def _plain(value: Any) -> Json:
         for name, member, default in members:
             inner = getattr(value, name)
             if inner != default:
-                found[member] = format_number(inner) if name == "related_invoice" else _plain(inner)
+                found[member] = format_number(inner) if name in NUMBERS else _plain(inner)
         return found
     if isinstance(value, tuple):
         return [_plain(inner) for inner in value]

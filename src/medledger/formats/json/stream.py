@@ -68,7 +68,7 @@ def read_document(text: bytes, kind: Kind) -> Invoice | Prescription:
             WHOLE if field == "body" else str(field), str(error.values["problem"])
         ) from None
     except BadNumber:
-        raise Unfit("relatedInvoice", "is not a document number") from None
+        raise Unfit("relatedInvoice or prescription", "is not a document number") from None
 
 
 def _parse_sound(text: bytes) -> object | None:
