@@ -49,6 +49,9 @@ def test_kinds__each_bit__is_the_contracts() -> None:
         "INVOICE_HEADER",
         "PRESCRIPTION_HEADER",
         "CLAIM_AUTHORISATION",
+        "CLAIM_WITHDRAWAL",
+        "PAYER_WAIVER",
+        "PAYMENT_CONFIRMATION",
         "ACCEPT_AUTHORISATION",
         "DELIVERY_CONFIRMATION",
     ],
@@ -75,7 +78,7 @@ def test_type_string__of_each_header__has_the_structs_members() -> None:
 def test_type_hashes__of_all_solidity__are_known_to_python() -> None:
     names = re.findall(r"(\w+)_TYPEHASH\s*=", SOURCES["Hashing"])
 
-    assert len(names) == 5
+    assert len(names) == 8
     assert all(hasattr(hashing, f"{name}_TYPE") for name in names)
 
 

@@ -15,6 +15,7 @@ import orjson
 
 from medledger.core.canonical import MAX_BYTES
 from medledger.core.documents import Invoice, Prescription
+from medledger.core.numbers import parse_number
 from medledger.errors import BadNumber, BadResource, InputError, InvalidDocument
 from medledger.formats.faults import Unfit, parse
 from medledger.formats.json.documents import Kind, document_of
@@ -68,7 +69,17 @@ def read_document(text: bytes, kind: Kind) -> Invoice | Prescription:
             WHOLE if field == "body" else str(field), str(error.values["problem"])
         ) from None
     except BadNumber:
-        raise Unfit("relatedInvoice or prescription", "is not a document number") from None
+        raise Unfit(_garbled_number(text), "is not a document number") from None
+
+
+def _garbled_number(text: bytes) -> str:
+    """Which member does not name a document; `BadNumber` itself does not say."""
+    value = orjson.loads(text)
+    try:
+        parse_number(value.get("relatedInvoice") or "00000001-0000000001")
+    except BadNumber:
+        return "relatedInvoice"
+    return "prescription"
 
 
 def _parse_sound(text: bytes) -> object | None:
