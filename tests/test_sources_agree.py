@@ -13,7 +13,11 @@ from medledger.core.documents import MAX_PRESCRIPTION_LINES, MAX_QUANTITY
 from medledger.core.numbers import BILL_NUMBER_SPAN, MAX_BILL_CODE
 
 CONTRACTS = Path(__file__).parents[1] / "contracts"
-SOURCES = {path.stem: path.read_text("utf-8") for path in CONTRACTS.rglob("*.sol")}
+SOURCES = {
+    path.stem: path.read_text("utf-8")
+    for path in CONTRACTS.rglob("*.sol")
+    if ".cache" not in path.parts
+}
 ENUMS = {
     name: re.findall(r"\w+", body)
     for source in SOURCES.values()

@@ -10,6 +10,8 @@ import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
+from pydantic.alias_generators import to_camel
+
 from medledger.core.canonical import parse_strict
 from medledger.core.hashing import (
     AcceptAuthorisation,
@@ -25,7 +27,7 @@ from medledger.errors import InputError, MalformedAuthorisation
 
 FORMAT = "medledger-authorisation-1"
 _KEYS = {"format", "type", "message", "signature", "chainId", "contract"}
-_BITS = {"payer": 32, "after_payer": 32, "pharmacy": 32, "reason": 16}
+_BITS = {"payer": 32, "afterPayer": 32, "pharmacy": 32, "reason": 16}
 """Bits of the whole numbers that have not 64."""
 _TYPES: dict[str, type[PatientMessage]] = {
     kind.__name__: kind
@@ -66,7 +68,7 @@ class Signed:
                     "format": FORMAT,
                     "type": type(self.message).__name__,
                     "message": {
-                        name: "0x" + value.hex() if isinstance(value, bytes) else value
+                        to_camel(name): "0x" + value.hex() if isinstance(value, bytes) else value
                         for name, value in asdict(self.message).items()
                     },
                     "signature": "0x" + self.signature.hex(),
@@ -105,10 +107,10 @@ class Signed:
 
 
 def _message(kind: type[PatientMessage], values: Any) -> PatientMessage:
-    names = [field.name for field in fields(kind)]
+    names = {to_camel(field.name): field.name for field in fields(kind)}
     if not isinstance(values, dict) or set(values) != set(names):
         raise MalformedAuthorisation(problem=f"has not the members {', '.join(names)}")
-    return kind(**{name: _value(name, value) for name, value in values.items()})
+    return kind(**{names[member]: _value(member, value) for member, value in values.items()})
 
 
 def _value(name: str, value: Any) -> Any:
@@ -117,7 +119,7 @@ def _value(name: str, value: Any) -> Any:
     if name == "payment":
         return _bytes(value, 32)
     # bool is an int, and eth-account takes "1" for 1: nothing but the very type passes.
-    kind = bool if name == "fixed_benefit" else int
+    kind = bool if name == "fixedBenefit" else int
     if type(value) is not kind or not 0 <= value < 2 ** _BITS.get(name, 64):
         raise MalformedAuthorisation(problem=f"has a {name} that is out of range")
     return value
