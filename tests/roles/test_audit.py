@@ -20,6 +20,7 @@ from tests.roles.world import (
     SERIALS,
     World,
     bill,
+    decided,
     key_of,
 )
 
@@ -118,10 +119,10 @@ class Scenario:
 
     def do_settle(self, _: str) -> None:
         name = self.random.choice(["payer", "other_payer"])
-        getattr(self.world, name).settle(self.bill(), self.random.randint(1, 1500))
+        getattr(self.world, name).settle(self.bill(), decided(self.random.randint(1, 1500)))
 
     def do_release_claim(self, _: str) -> None:
-        self.world.payer.release(self.bill())
+        self.world.payer.withdraw(self.bill())
 
     def do_accept(self, _: str) -> None:
         name = self.random.choice(["pharmacy", "other_pharmacy"])
@@ -184,7 +185,7 @@ def test_audit__after_many_acts_at_random__agrees_with_storage_and_with_the_peop
         "do_release": "DocumentReleased",
         "do_reverse": "InvoiceReversed",
         "do_settle": "ClaimSettled",
-        "do_release_claim": "ClaimReleased",
+        "do_release_claim": "ClaimWithdrawn",
         "do_accept": "PrescriptionAccepted",
         "do_dispense": "PrescriptionDispensed",
         "do_hand_over": "PrescriptionHandedOver",
@@ -219,7 +220,7 @@ def test_audit__until_an_older_block__is_as_it_was_then(world: World) -> None:
     receipt = world.locked(1000)
     then = world.auditor.audit()
     world.pass_time(DAY)
-    world.payer.settle(receipt.number, 600)
+    world.payer.settle(receipt.number, decided(600))
     world.issued("visit-2")
 
     again, later = world.auditor.audit(until=then.block), world.auditor.audit()
@@ -424,7 +425,7 @@ def mapping_slots(key: int) -> list[int]:
 def numbers(world: World) -> Any:
     """One document for each kind of record."""
     claimed, settled = world.locked(key="claimed"), world.locked(key="settled")
-    world.payer.settle(settled.number, 600)
+    world.payer.settle(settled.number, decided(600))
     held, original = world.issued("held"), world.issued("original")
     world.hospital.hold(held.number)
     red = world.issued("red", related_invoice=original.number)

@@ -98,7 +98,7 @@ def test_authorise_claim__a_second_time__names_the_next_sequence_of_that_payer(
     world: World,
 ) -> None:
     receipt = world.locked()
-    world.payer.release(receipt.number)
+    world.payer.withdraw(receipt.number)
 
     ours = world.allow(receipt.number, 1000)
     theirs = world.allow(receipt.number, 1000, "other_payer")

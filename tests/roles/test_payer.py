@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.roles.world import DAY, LOCK_PERIOD, World, bill, key_of, red_letter
+from tests.roles.world import DAY, LOCK_PERIOD, World, bill, decided, key_of, red_letter
 
 from medledger.chain.keys import address_of
 from medledger.core.authorisation import Signed
@@ -60,32 +60,19 @@ def names(world: World, number: int) -> list[str]:
 # Locking
 
 
-def test_lock__a_bill_that_nobody_used__opens_it_and_holds_the_amount(
+def test_lock__a_bill_that_nobody_used__holds_the_amount_and_opens_nothing(
     world: World, receipt: IssueReceipt, evidence: Evidence
 ) -> None:
     done = world.payer.lock(evidence, world.allow(receipt.number, 1000))
 
-    assert done.call.name == "Claims.openAndLock"
+    assert done.call.name == "Claims.lock"
     assert claim(world, receipt.number) == (Status.LOCKED, 1000)
     found = world.ledgers.claims.claim_of(receipt.number, world.ids["payer"])
     assert (found.until, found.sequence) == (world.now() + LOCK_PERIOD, 1)
     assert world.ledgers.claims.usage_of(receipt.number) == (1000, 0)
-    assert world.payer.remainder(receipt.number) == 1500
-    entry = world.ledgers.invoices.invoice_of(receipt.number)
-    assert entry.patient == world.patient.address("Invoice", receipt.number)
-    assert (entry.claimable, entry.currency) == (2500, 156)
-    assert names(world, receipt.number) == ["BatchIssued", "InvoiceOpened", "ClaimLocked"]
-
-
-def test_lock__a_bill_that_is_open__does_not_prove_it_again(
-    world: World, receipt: IssueReceipt, evidence: Evidence
-) -> None:
-    world.payer.lock(evidence, world.allow(receipt.number, 1000))
-
-    done = world.other_payer.lock(evidence, world.allow(receipt.number, 1500, "other_payer"))
-
-    assert done.call.name == "Claims.lock"
-    assert world.payer.remainder(receipt.number) == 0
+    assert world.payer.remainder(receipt.evidence()) == 1500
+    assert int(world.ledgers.invoices.invoice_of(receipt.number).patient, 16) == 0
+    assert names(world, receipt.number) == ["BatchIssued", "ClaimLocked"]
 
 
 def test_lock__evidence_of_chosen_fields__is_enough(world: World, receipt: IssueReceipt) -> None:
@@ -134,7 +121,7 @@ def test_lock__after_settlement__claim_is_settled(
     world: World, receipt: IssueReceipt, evidence: Evidence
 ) -> None:
     world.payer.lock(evidence, world.allow(receipt.number, 1000))
-    world.payer.settle(receipt.number, 600)
+    world.payer.settle(receipt.number, decided(600))
 
     with pytest.raises(ClaimIsSettled) as error:
         world.payer.lock(evidence, world.allow(receipt.number, 1000))
@@ -147,7 +134,7 @@ def test_lock__the_authorisation_again_after_release__is_invalid(
 ) -> None:
     signed = world.allow(receipt.number, 1000)
     world.payer.lock(evidence, signed)
-    world.payer.release(receipt.number)
+    world.payer.withdraw(receipt.number)
 
     with pytest.raises(AuthorisationInvalid) as error:
         world.payer.lock(evidence, signed)
@@ -352,11 +339,11 @@ def test_settle__less_than_is_locked__frees_the_rest(
 ) -> None:
     world.payer.lock(evidence, world.allow(receipt.number, 2000))
 
-    world.payer.settle(receipt.number, 1500, reason=12, explanation=b"\x09" * 32)
+    world.payer.settle(receipt.number, decided(1500, reason=12, explanation=b"\x09" * 32))
 
     assert claim(world, receipt.number) == (Status.SETTLED, 1500)
     assert world.ledgers.claims.usage_of(receipt.number) == (0, 1500)
-    assert world.payer.remainder(receipt.number) == 1000
+    assert world.payer.remainder(receipt.evidence()) == 1000
     event = world.auditor.trace(receipt.number)[-1].event
     assert (event.reason, event.explanation) == (12, b"\x09" * 32)  # type: ignore[union-attr]
 
@@ -366,17 +353,17 @@ def test_settle__what_cannot_be__is_refused_by_name(
 ) -> None:
     number = receipt.number
     with pytest.raises(ClaimNotLocked) as unlocked:
-        world.payer.settle(number, 100)
+        world.payer.settle(number, decided(100))
     world.payer.lock(evidence, world.allow(number, 1000))
     with pytest.raises(OverLock) as over:
-        world.payer.settle(number, 1001)
+        world.payer.settle(number, decided(1001))
     with pytest.raises(AmountZero):
-        world.payer.settle(number, 0)
+        world.payer.settle(number, decided(0))
     with pytest.raises(ClaimNotLocked):
-        world.other_payer.settle(number, 100)
-    world.payer.settle(number, 1000)
+        world.other_payer.settle(number, decided(100))
+    world.payer.settle(number, decided(1000))
     with pytest.raises(ClaimIsSettled):
-        world.payer.settle(number, 1)
+        world.payer.settle(number, decided(1))
 
     assert unlocked.value.values == {"number": number, "payer": world.ids["payer"]}
     assert over.value.values == {"number": number, "amount": 1001, "locked": 1000}
@@ -387,10 +374,10 @@ def test_settle__at_the_last_second_and_after__works_and_then_not(world: World) 
     until = world.ledgers.claims.claim_of(first.number, world.ids["payer"]).until
     world.rpc.request("evm_setNextBlockTimestamp", until)
 
-    world.payer.settle(first.number, 1000)
+    world.payer.settle(first.number, decided(1000))
     world.pass_time(LOCK_PERIOD)
     with pytest.raises(ClaimNotLocked):
-        world.payer.settle(second.number, 1000)
+        world.payer.settle(second.number, decided(1000))
 
     assert world.ledgers.claims.usage_of(second.number) == (0, 0)
 
@@ -401,18 +388,20 @@ def test_settle__twice_over_two_payers__never_above_claimable(
     world.payer.lock(evidence, world.allow(receipt.number, 1000))
     world.other_payer.lock(evidence, world.allow(receipt.number, 1500, "other_payer"))
 
-    world.payer.settle(receipt.number, 1000)
-    world.other_payer.settle(receipt.number, 1500)
+    world.payer.settle(receipt.number, decided(1000))
+    world.other_payer.settle(receipt.number, decided(1500))
 
     assert world.ledgers.claims.usage_of(receipt.number) == (0, 2500)
-    assert world.payer.remainder(receipt.number) == 0
+    assert world.payer.remainder(receipt.evidence()) == 0
 
 
 def test_settle_many__several__each_is_settled(world: World) -> None:
     receipts = [world.locked(key=f"visit-{i}") for i in range(4)]
 
     done = list(
-        world.payer.settle_many([(r.number, 100 + i, i, bytes(32)) for i, r in enumerate(receipts)])
+        world.payer.settle_many(
+            [(r.number, decided(100 + i, reason=i)) for i, r in enumerate(receipts)]
+        )
     )
 
     assert len(done) == 4
@@ -427,22 +416,22 @@ def test_release__a_lock__frees_all_of_it(
 ) -> None:
     world.payer.lock(evidence, world.allow(receipt.number, 2500))
 
-    world.payer.release(receipt.number, reason=3)
+    world.payer.withdraw(receipt.number, reason=3)
 
-    assert claim(world, receipt.number) == (Status.RELEASED, 0)
-    assert world.payer.remainder(receipt.number) == 2500
+    assert claim(world, receipt.number) == (Status.WITHDRAWN, 0)
+    assert world.payer.remainder(receipt.evidence()) == 2500
     with pytest.raises(ClaimNotLocked):
-        world.payer.release(receipt.number)
+        world.payer.withdraw(receipt.number)
     with pytest.raises(ClaimNotLocked):
-        world.payer.settle(receipt.number, 1)
+        world.payer.settle(receipt.number, decided(1))
 
 
 def test_release__what_is_settled__claim_is_settled(world: World) -> None:
     receipt = world.locked()
-    world.payer.settle(receipt.number, 1000)
+    world.payer.settle(receipt.number, decided(1000))
 
     with pytest.raises(ClaimIsSettled):
-        world.payer.release(receipt.number)
+        world.payer.withdraw(receipt.number)
 
 
 def test_act__after_a_suspension_of_the_payer__is_refused_and_the_lock_stays(world: World) -> None:
@@ -450,8 +439,8 @@ def test_act__after_a_suspension_of_the_payer__is_refused_and_the_lock_stays(wor
     world.supervisor.suspend(world.ids["payer"], 1)
 
     with pytest.raises(InstitutionIsSuspended):
-        world.payer.settle(receipt.number, 1000)
+        world.payer.settle(receipt.number, decided(1000))
     with pytest.raises(InstitutionIsSuspended):
-        world.payer.release(receipt.number)
+        world.payer.withdraw(receipt.number)
 
     assert world.ledgers.claims.usage_of(receipt.number) == (1000, 0)

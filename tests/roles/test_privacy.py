@@ -23,6 +23,7 @@ from tests.roles.world import (
     PRESCRIBER_NAME,
     World,
     bill,
+    decided,
     red_letter,
 )
 
@@ -42,7 +43,7 @@ def live_through(world: World) -> dict[str, list[int]]:
     receipts = list(world.hospital.issue_many(bill(key) for key in KEYS[:3]))
     for receipt in receipts[:2]:
         world.payer.lock(receipt.evidence(), world.allow(receipt.number, 1000))
-        world.payer.settle(receipt.number, 900)
+        world.payer.settle(receipt.number, decided(900))
         world.other_payer.lock(receipt.evidence(), world.allow(receipt.number, 1000, "other_payer"))
     red = world.hospital.issue(red_letter(receipts[2].number, KEYS[5]))
     world.hospital.reverse(receipts[2].number, red.number, 1)

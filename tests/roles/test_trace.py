@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.roles.world import DAY, World, bill
+from tests.roles.world import DAY, World, bill, decided
 
 from medledger.chain.bindings import BatchIssued, ClaimLocked, InvoiceReversed
 from medledger.core.numbers import document_number
@@ -16,9 +16,9 @@ def test_trace__a_bill__every_event_in_order_with_its_time_and_transaction(world
         lambda: world.hospital.hold(number),
         lambda: world.hospital.release(number),
         lambda: world.payer.lock(receipts[3].evidence(), world.allow(number, 1000)),
-        lambda: world.payer.release(number),
+        lambda: world.payer.withdraw(number),
         lambda: world.payer.lock(receipts[3].evidence(), world.allow(number, 900)),
-        lambda: world.payer.settle(number, 800),
+        lambda: world.payer.settle(number, decided(800)),
     ]
     for act in acts:
         world.pass_time(DAY)
@@ -30,9 +30,8 @@ def test_trace__a_bill__every_event_in_order_with_its_time_and_transaction(world
         "BatchIssued",
         "DocumentHeld",
         "DocumentReleased",
-        "InvoiceOpened",
         "ClaimLocked",
-        "ClaimReleased",
+        "ClaimWithdrawn",
         "ClaimLocked",
         "ClaimSettled",
     ]

@@ -19,6 +19,7 @@ from medledger.chain.deployment import Ledgers, connect, deploy
 from medledger.chain.keys import address_of
 from medledger.chain.rpc import Rpc
 from medledger.core.authorisation import Signed
+from medledger.core.claims import Decision
 from medledger.core.documents import Invoice, InvoiceLine, Party, Prescription, PrescriptionLine
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import keccak256
@@ -35,6 +36,8 @@ from medledger.roles import (
     Supervisor,
 )
 
+EXPLANATION, PAYMENT = b"\x09" * 32, b"\x0a" * 32
+"""Hashes of an explanation of benefit and of a payment's reference."""
 DAY = 24 * 3600
 LOCK_PERIOD, LEASE_PERIOD = 30 * DAY, 1 * DAY
 BILL_CODE, ORDER_CODE, OTHER_BILL_CODE = 46060126, 46990126, 46060226
@@ -305,3 +308,10 @@ def bad_bill(key: str = "visit-bad") -> Invoice:
 def evidence_with(evidence: Evidence, **changes: Any) -> Evidence:
     """The evidence with parts replaced, as a forger would."""
     return replace(evidence, **changes)
+
+
+def decided(
+    amount: int, *, reason: int = 1, explanation: bytes = EXPLANATION, payment: bytes = PAYMENT
+) -> Decision:
+    """A payer's decision to reimburse an amount off chain."""
+    return Decision(amount, reason, explanation, payment)
