@@ -6,7 +6,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.roles.world import DAY, LOCK_PERIOD, World, bill, decided, key_of, red_letter
+from tests.roles.world import (
+    DAY,
+    EXPLANATION,
+    LOCK_PERIOD,
+    PAYMENT,
+    World,
+    bill,
+    decided,
+    key_of,
+    red_letter,
+)
 
 from medledger.chain.keys import address_of
 from medledger.core.authorisation import Signed
@@ -27,11 +37,13 @@ from medledger.errors import (
     KindMissing,
     MalformedAuthorisation,
     MalformedEvidence,
+    NoSettlementToken,
     NotAnOperator,
     OverLock,
     OverRemainder,
-    PathLengthWrong,
+    PayerUndecided,
     ProofInvalid,
+    SharedPathLengthWrong,
     TooManyLocks,
 )
 from medledger.roles import IssueReceipt, Payer
@@ -232,11 +244,11 @@ def test_lock__evidence_of_a_prescription__is_malformed(world: World) -> None:
             lambda e: replace(e, header=replace(e.header, claimable=9_999)),
             ProofInvalid,
         ),
-        (lambda e: replace(e, header=replace(e.header, on_hold=True)), ProofInvalid),
+        (lambda e: replace(e, header=replace(e.header, on_hold=True)), DocumentIsHeld),
         (lambda e: replace(e, head=replace(e.head, issued_at=e.head.issued_at - 1)), ProofInvalid),
         (lambda e: replace(e, path=(bytes(32), *e.path[1:])), ProofInvalid),
-        (lambda e: replace(e, path=e.path[1:]), PathLengthWrong),
-        (lambda e: replace(e, path=(*e.path, bytes(32))), PathLengthWrong),
+        (lambda e: replace(e, path=e.path[1:]), SharedPathLengthWrong),
+        (lambda e: replace(e, path=(*e.path, bytes(32))), SharedPathLengthWrong),
     ],
     ids=["claimable", "hold", "time", "sibling", "shorter", "longer"],
 )
@@ -292,11 +304,11 @@ def test_lock__by_somebody_who_is_no_payer__is_refused(
         world.payer.lock(evidence, world.allow(receipt.number, 1000))
 
 
-def test_lock__a_seventh_payer__too_many_until_one_lets_go(
+def test_lock__an_eighth_payer__too_many_until_one_lets_go(
     world: World, receipt: IssueReceipt, evidence: Evidence
 ) -> None:
     payers = {}
-    for i in range(7):
+    for i in range(8):
         key = key_of(f"payer {i}")
         id_ = world.supervisor.accredit(f"payer {i}", Kind.PAYER, address_of(key))
         payers[id_] = Payer(world.ledgers, key)
@@ -305,29 +317,29 @@ def test_lock__a_seventh_payer__too_many_until_one_lets_go(
         signed = world.patient.authorise_claim(receipt.number, id_, 100, deadline=world.deadline)
         payers[id_].lock(evidence, signed)
 
-    *six, seventh = payers
-    for id_ in six:
+    *seven, eighth = payers
+    for id_ in seven:
         lock(id_)
 
     with pytest.raises(TooManyLocks):
-        lock(seventh)
+        lock(eighth)
 
-    payers[six[3]].release(receipt.number)
-    lock(seventh)
-    assert world.ledgers.claims.usage_of(receipt.number) == (600, 0)
+    payers[seven[3]].withdraw(receipt.number)
+    lock(eighth)
+    assert world.ledgers.claims.usage_of(receipt.number) == (700, 0)
 
 
-def test_lock_many__opened_and_unopened_bills__each_is_locked(world: World) -> None:
+def test_lock_many__used_and_unused_bills__each_is_locked(world: World) -> None:
     receipts = list(world.hospital.issue_many(bill(f"visit-{i}") for i in range(6)))
-    opened = receipts[2]
-    world.other_payer.lock(opened.evidence(), world.allow(opened.number, 100, "other_payer"))
+    used = receipts[2]
+    world.other_payer.lock(used.evidence(), world.allow(used.number, 100, "other_payer"))
     rows: list[tuple[Evidence, Signed]] = [
         (receipt.evidence(), world.allow(receipt.number, 2000)) for receipt in receipts
     ]
 
     done = list(world.payer.lock_many(rows))
 
-    assert [receipt.call.name for receipt in done].count("Claims.lock") == 1
+    assert [receipt.call.name for receipt in done] == ["Claims.lock"] * 6
     assert {claim(world, receipt.number) for receipt in receipts} == {(Status.LOCKED, 2000)}
 
 
@@ -345,7 +357,7 @@ def test_settle__less_than_is_locked__frees_the_rest(
     assert world.ledgers.claims.usage_of(receipt.number) == (0, 1500)
     assert world.payer.remainder(receipt.evidence()) == 1000
     event = world.auditor.trace(receipt.number)[-1].event
-    assert (event.reason, event.explanation) == (12, b"\x09" * 32)  # type: ignore[union-attr]
+    assert event.decision == decided(1500, reason=12)  # type: ignore[union-attr]
 
 
 def test_settle__what_cannot_be__is_refused_by_name(
@@ -444,3 +456,68 @@ def test_act__after_a_suspension_of_the_payer__is_refused_and_the_lock_stays(wor
         world.payer.withdraw(receipt.number)
 
     assert world.ledgers.claims.usage_of(receipt.number) == (1000, 0)
+
+
+# At once, and what comes after
+
+
+def test_lock_and_settle_many__bills_of_two_batches__one_transaction_a_batch(world: World) -> None:
+    first = list(world.hospital.issue_many(bill(f"visit-{i}") for i in range(6)))
+    second = list(world.hospital.issue_many(bill(f"another-{i}") for i in range(3)))
+    used = [second[2], first[5], first[0], second[0], first[3]]
+    rows = [
+        (receipt.evidence(), world.allow(receipt.number, 2000), decided(1000 + place))
+        for place, receipt in enumerate(used)
+    ]
+
+    done = list(world.payer.lock_and_settle_many(rows))
+
+    assert [receipt.call.name for receipt in done] == ["Claims.lockAndSettleMany"] * 2
+    for place, receipt in enumerate(used):
+        assert claim(world, receipt.number) == (Status.SETTLED, 1000 + place)
+
+
+def test_lock_and_settle__then_recoup_repay_and_book__the_audit_agrees(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    number = receipt.number
+    world.payer.lock_and_settle(evidence, world.allow(number, 2000), decided(1500))
+
+    world.payer.recoup(number, 400, reason=1, explanation=EXPLANATION)
+    assert world.payer.recoup_due(number) == 400
+    world.payer.repay(number, 300, PAYMENT)
+    world.payer.book(number)
+    world.payer.revoke_booking(number)
+    world.payer.book(number)
+    world.payer.archive(number)
+    world.hospital.confirm_payment(number, world.ids["payer"], PAYMENT)
+
+    assert claim(world, number) == (Status.ARCHIVED, 1200)
+    assert world.payer.recoup_due(number) == 100
+    assert world.auditor.audit().mismatches == []
+
+
+def test_relay__waiver_and_withdrawal_of_the_patient__open_the_bill_and_count(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    number, later = receipt.number, world.ids["other_payer"]
+    act = world.patient.authorise_claim(
+        number, later, 1000, deadline=world.deadline, after_payer=world.ids["payer"]
+    )
+    waiver = world.patient.waive_payer(number, world.ids["payer"], deadline=world.deadline)
+    with pytest.raises(PayerUndecided):
+        world.other_payer.lock_and_settle(evidence, act, decided(1000))
+
+    world.pharmacy.relay(waiver, evidence)
+    world.other_payer.lock(evidence, act)
+    withdrawal = world.patient.withdraw_claim(number, later, deadline=world.deadline)
+    world.pharmacy.relay(withdrawal)
+
+    assert claim(world, number) == (Status.WAIVED, 0)
+    assert claim(world, number, "other_payer") == (Status.WITHDRAWN, 0)
+    assert world.auditor.audit().mismatches == []
+
+
+def test_deposit__deployment_without_a_token__no_settlement_token(world: World) -> None:
+    with pytest.raises(NoSettlementToken):
+        world.payer.deposit(1)
