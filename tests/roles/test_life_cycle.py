@@ -26,10 +26,11 @@ from tests.roles.world import (
 
 from medledger.chain.keys import address_of
 from medledger.chain.rpc import Rpc
+from medledger.core.hashing import InvoiceHeader
 from medledger.core.states import State, Status
 from medledger.errors import (
     ClaimNotLocked,
-    InvoiceNotOpened,
+    DocumentIsHeld,
     NumberAlreadyIssued,
     OverRemainder,
     PrescriptionIsTaken,
@@ -210,9 +211,10 @@ def test_refuse__before_sending_and_when_mined__is_named_with_its_arguments(
 
 
 def test_refuse__by_a_view__is_named(any_world: World) -> None:
-    number = any_world.issued(on_hold=True).number
+    evidence = any_world.issued(on_hold=True).evidence()
+    assert isinstance(evidence.header, InvoiceHeader)
 
-    with pytest.raises(InvoiceNotOpened) as error:
-        any_world.ledgers.invoices.require_usable(number)
+    with pytest.raises(DocumentIsHeld) as error:
+        any_world.ledgers.invoices.require_usable([evidence.header], evidence.head, evidence.path)
 
-    assert error.value.values == {"number": number}
+    assert error.value.values == {"number": evidence.number}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any
 
 import pytest
@@ -54,7 +55,10 @@ def signer_of(signed: Signed) -> str:
             "chainId": signed.chain_id,
             "verifyingContract": signed.contract,
         },
-        "message": {part["name"]: getattr(signed.message, part["name"]) for part in members},
+        "message": {
+            part["name"]: value
+            for part, value in zip(members, astuple(signed.message), strict=True)
+        },
     }
     found: str = Account.recover_message(
         encode_typed_data(full_message=typed), signature=signed.signature

@@ -35,17 +35,16 @@ def test_trace__a_bill__every_event_in_order_with_its_time_and_transaction(world
         "ClaimLocked",
         "ClaimSettled",
     ]
-    # Opening and locking are one transaction.
-    assert [step.transaction for step in steps] == [*hashes[:3], hashes[3], *hashes[3:]]
+    assert [step.transaction for step in steps] == hashes
     assert [step.time for step in steps] == sorted(step.time for step in steps)
     assert steps[-1].time - steps[0].time >= len(acts) * DAY
     times = world.rpc.timestamps([step.block for step in steps])
     assert [step.time for step in steps] == [times[step.block] for step in steps]
-    issued, locked = steps[0].event, steps[4].event
+    issued, locked = steps[0].event, steps[3].event
     assert isinstance(issued, BatchIssued)
     assert (issued.first, issued.count) == (receipts[0].number, 5)
     assert isinstance(locked, ClaimLocked)
-    assert (locked.payer, locked.amount, locked.by) == (
+    assert (locked.payer, locked.terms.amount, locked.by) == (
         world.ids["payer"],
         1000,
         world.payer.address,
