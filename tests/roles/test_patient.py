@@ -31,6 +31,9 @@ TYPES = {
         "amount": "uint64",
         "sequence": "uint32",
         "deadline": "uint64",
+        "afterPayer": "uint32",
+        "fixedBenefit": "bool",
+        "payee": "address",
     },
     "AcceptAuthorisation": {
         "number": "uint64",
