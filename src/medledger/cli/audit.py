@@ -174,15 +174,15 @@ def _invoice(auditor: Auditor, number: int) -> dict[str, Any]:
     if entry.standing == Standing.REVERSED:
         data["reversed_by"] = format_number(ledgers.invoices.reversed_by(number))
     if opened:
-        locked, reimbursed = ledgers.claims.usage_of(number)
         data |= {
             "patient": entry.patient,
             "born_on_hold": entry.born_on_hold,
             "currency": entry.currency,
             "claimable_minor": entry.claimable,
-            "locked_minor": locked,
-            "reimbursed_minor": reimbursed,
         }
+    # A bill is claimed without being opened.
+    locked, reimbursed = ledgers.claims.usage_of(number)
+    data |= {"locked_minor": locked, "reimbursed_minor": reimbursed}
     data["claims"] = _claims(auditor, number)
     return data
 
