@@ -259,7 +259,9 @@ def mutations(good: Any) -> Iterator[tuple[tuple[Any, ...], str, Any]]:
     for at, value in walk(good):
         if not at:
             continue
-        for other in perturbations(value):
+        # What is null stands for a number that is not there.
+        others = ["00000000-0000000001", 0, ""] if value is None else perturbations(value)
+        for other in others:
             yield at, f"{value!r} to {other!r}", changed(good, at, lambda _, other=other: other)
         yield at, "removed", changed(good, at, None)
         if isinstance(value, dict):
