@@ -69,6 +69,7 @@ snapshots: setup ## Write snapshots/gas.json anew, after a contract changed on p
 lock: setup ## Resolve the lock files again (UPGRADE=1: to the newest versions)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --output-file requirements.lock $(LOCK_OPTIONS)
 	cd toolchain && ../$(BIN)/uv pip compile node-requirements.in --output-file node-requirements.lock $(LOCK_OPTIONS)
+	cd toolchain && ../$(BIN)/uv pip compile proofs-requirements.in --output-file proofs-requirements.lock $(LOCK_OPTIONS)
 	cd toolchain && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 	cd benchmarks/peers && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 
