@@ -6,6 +6,7 @@ Every test starts from the same block: ape takes a snapshot before each and goes
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ from medledger.core.numbers import document_number
 from medledger.core.patient_keys import PatientKey
 from medledger.core.states import Kind
 from medledger.core.tree import Tree
+from tests.contracts.coverage import Coverage, Measured
 
 DAY = 24 * 3600
 FAR_FUTURE = 4_102_444_800  # the year 2100
@@ -71,6 +73,24 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
     return "not collected: tests/contracts, which needs ape; run it by its name"
 
 
+# What `make coverage` measures
+
+COVERAGE = Coverage() if os.environ.get("MEDLEDGER_COVERAGE") else None
+if COVERAGE is not None:
+    COVERAGE.install()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if COVERAGE is not None:
+        terminalreporter.section("coverage of contracts/")
+        terminalreporter.write_line(COVERAGE.report()[0])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if COVERAGE is not None and session.exitstatus == 0 and not COVERAGE.report()[1]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 # Fixtures that leave the chain alone
 
 
@@ -93,7 +113,7 @@ def project(project: Any) -> Any:
         project.clean()
         project.load_contracts(use_cache=False)
         stamp.write_text(digest)
-    return project
+    return project if COVERAGE is None else Measured(project, COVERAGE.bytecodes)
 
 
 @steady
@@ -474,7 +494,12 @@ def compiled(project: Any) -> dict[str, ContractContainer]:
                     "contractName": name,
                     "abi": contract["abi"],
                     "deploymentBytecode": {
-                        "bytecode": "0x" + contract["evm"]["bytecode"]["object"]
+                        "bytecode": "0x"
+                        + (
+                            contract["evm"]["bytecode"]["object"]
+                            if COVERAGE is None
+                            else COVERAGE.bytecodes[name]
+                        )
                     },
                 }
             )
