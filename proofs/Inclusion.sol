@@ -11,6 +11,7 @@ contract Inclusion is Fixture {
 
     /// @notice Whatever root a hospital anchors, two proofs for one number show the same leaf.
     /// @dev Tree heads and paths are the prover's, any; paths of up to three steps, those of five leaves.
+    /// @custom:halmos --default-array-lengths 0,1,2,3
     function check_oneLeaf(
         bytes32 root,
         uint32 count,

@@ -76,7 +76,7 @@ def compiled() -> Slither:
     }
     compiler = str(ROOT / ".venv" / "bin" / "solc")
     compilation = CryticCompile(
-        SolcStandardJson(request), solc=compiler, solc_working_dir=str(ROOT)
+        SolcStandardJson(request), solc=compiler, solc_working_dir=str(ROOT), solc_disable_warnings=True
     )
     return Slither(compilation, disable_color=True)
 
