@@ -83,8 +83,9 @@ abstract contract Fixture {
         Hashing.PrescriptionHeader memory header = Hashing.PrescriptionHeader(
             number, address(patient), type(uint40).max, quantities, false, keccak256("body")
         );
+        bytes32 root = this.prescriptionLeaf(header);
         vm.prank(HOSPITAL);
-        prescriptions.issue(segment, number, 1, this.prescriptionLeaf(header));
+        prescriptions.issue(segment, number, 1, root);
         prescriptions.open(header, Hashing.TreeHead(number, 1, segment, uint64(block.timestamp)), new bytes32[](0));
     }
 

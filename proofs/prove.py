@@ -69,7 +69,7 @@ def report(name: str, root: Path, expected: int, situation: str) -> bool:
     taken = time.monotonic() - begun
     print(f"{word} {taken:4.0f} s  {name}: {OUTCOMES.get(outcome, outcome)}{situation}", flush=True)
     if not as_expected:
-        print(output[-3000:])
+        print("\n".join(output.splitlines()[-40:]))
     return as_expected
 
 

@@ -122,7 +122,7 @@ class Coverage:
             answer = request(provider, method, params)
             if method in ("eth_sendTransaction", "eth_sendRawTransaction") and "result" in answer:
                 self._pending.append(answer["result"])
-            if method == "eth_call":
+            if method in ("eth_call", "eth_estimateGas"):
                 call = ask("debug_traceCall", params[0], "latest", {"tracer": TRACER})
                 self._add(call, ask, params[0])
             self._settle(ask)
