@@ -2,9 +2,9 @@
 
     .venv/proofs/bin/python proofs/analyse.py
 
-`proofs/slither.md` answers each finding in writing, one line each. A finding without an answer is an
-error, and so is an answer without a finding. Nothing is excluded but findings that lie in OpenZeppelin's
-files alone.
+`proofs/slither.md` answers each finding in writing, one line each. A finding without an answer is
+an error, and so is an answer without a finding. Nothing is excluded but findings that lie in
+OpenZeppelin's files alone.
 """
 
 from __future__ import annotations
@@ -71,12 +71,17 @@ def compiled() -> Slither:
                     "*": ["abi", "devdoc", "userdoc", "evm.bytecode", "evm.deployedBytecode"],
                 }
             },
-            "remappings": ["@openzeppelin/contracts=toolchain/node_modules/@openzeppelin/contracts"],
+            "remappings": [
+                "@openzeppelin/contracts=toolchain/node_modules/@openzeppelin/contracts"
+            ],
         },
     }
     compiler = str(ROOT / ".venv" / "bin" / "solc")
     compilation = CryticCompile(
-        SolcStandardJson(request), solc=compiler, solc_working_dir=str(ROOT), solc_disable_warnings=True
+        SolcStandardJson(request),
+        solc=compiler,
+        solc_working_dir=str(ROOT),
+        solc_disable_warnings=True,
     )
     return Slither(compilation, disable_color=True)
 

@@ -1,10 +1,14 @@
 """Break the contracts one rule at a time, and see the contract tests fail.
 
     .venv/bin/python proofs/mutate.py [--only WORD] [--budget MINUTES]
+    .venv/bin/python proofs/mutate.py --machine Claims --tests test_claims.py --budget 60
 
-Each mutant of `mutants.toml` is applied to a copy, where the tests of its contract run until the first
-failure. A mutant that they let live is an error. The tests are seen to pass on the copy without a mutant
-before anything else, so that no mutant is killed by a fault of the copy.
+Each mutant of `mutants.toml` is applied to a copy, where the tests of its contract run until the
+first failure. A mutant that they let live is an error. The tests are seen to pass on the copy
+without a mutant before anything else, so that no mutant is killed by a fault of the copy.
+
+With `--machine`, slither-mutate makes the mutants of one contract by itself and prints those that
+live. Which of them matter is for a reader to say, so it never fails.
 """
 
 from __future__ import annotations
@@ -26,7 +30,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", default="", help="mutants whose rule holds this word")
     parser.add_argument("--budget", type=float, default=60, help="minutes (default: %(default)s)")
+    parser.add_argument("--machine", metavar="CONTRACT", help="let slither-mutate break it")
+    parser.add_argument("--tests", default="", help="with --machine: the test file to run")
     arguments = parser.parse_args()
+    if arguments.machine:
+        return machine(arguments.machine, arguments.tests, arguments.budget)
 
     chosen = [mutant for mutant in mutants() if arguments.only.lower() in mutant.rule.lower()]
     started = time.monotonic()
@@ -44,7 +52,9 @@ def main() -> int:
         alive = passes(mutant, list(mutant.tests))
         survivors += alive
         word = "SURVIVES" if alive else "killed"
-        print(f"{word:8} {time.monotonic() - begun:4.0f} s  {mutant.file}: {mutant.rule}", flush=True)
+        print(
+            f"{word:8} {time.monotonic() - begun:4.0f} s  {mutant.file}: {mutant.rule}", flush=True
+        )
     total = time.monotonic() - started
     print(f"mutants: {len(chosen)} in {total:.0f} s, {survivors} survive, {left} out of budget")
     return int(survivors + left > 0)
@@ -69,6 +79,34 @@ def passes(mutant: Mutant | None, files: list[str]) -> bool:
         if run.returncode not in (0, 1) or " error" in run.stdout.splitlines()[-1]:
             raise SystemExit(f"mutants: the tests did not run\n{run.stdout[-3000:]}")
         return run.returncode == 0
+
+
+def machine(contract: str, tests: str, budget: float) -> int:
+    """Run slither-mutate on a copy for `budget` minutes; it prints what it does."""
+    proofs = ROOT / ".venv" / "proofs" / "bin"
+    with copy() as root:
+        settings = (root / "proofs" / "foundry.toml").read_text(encoding="utf-8")
+        # slither-mutate looks for Forge's settings in the folder of the contracts' parent.
+        settings = settings.replace('test = "."', 'test = "none"').replace("../", "")
+        (root / "foundry.toml").write_text(settings.replace('[".."]', '["."]'), encoding="utf-8")
+        (root / "ape").mkdir()
+        ape = ROOT / ".venv" / "bin" / "ape"
+        command = [
+            proofs / "slither-mutate", f"contracts/{contract}.sol", "--verbose",
+            "--compile-force-framework", "foundry", "--timeout", str(TIMEOUT_SECONDS),
+            "--test-cmd", f"{ape} test tests/contracts/{tests} --exitfirst --quiet",
+        ]  # fmt: skip
+        environment = {
+            **os.environ,
+            "APE_DATA_FOLDER": str(root / "ape"),
+            "FOUNDRY_SOLC": str(ROOT / ".venv" / "bin" / "solc"),
+            "PATH": os.pathsep.join([str(proofs), str(ROOT / ".venv" / "bin"), os.environ["PATH"]]),
+        }
+        try:
+            subprocess.run(command, cwd=root, env=environment, timeout=budget * 60)
+        except subprocess.TimeoutExpired:
+            print(f"mutants: {budget:.0f} minutes are over")
+    return 0
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     .venv/bin/python proofs/prove.py [--only WORD]
 
-First every `check_...` function must hold on the contracts. Then each mutant of `mutants.toml` that names
-a property is applied to a copy, and halmos must find a counterexample: a property that holds on anything
-proves nothing. What is proven within which bounds stands in docs/proofs.md.
+First every `check_...` function must hold on the contracts. Then each mutant of `mutants.toml`
+that names a property is applied to a copy, and halmos must find a counterexample: a property that
+holds on anything proves nothing. What is proven within which bounds stands in docs/proofs.md.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def main() -> int:
     for mutant in mutants():
         if mutant.property in wanted:
             with copy(mutant) as root:
-                failures += not report(mutant.property, root, COUNTEREXAMPLE, f" without: {mutant.rule}")
+                failures += not report(
+                    mutant.property, root, COUNTEREXAMPLE, f" without: {mutant.rule}"
+                )
     if unbroken := set(wanted) - {mutant.property for mutant in mutants()}:
         print(f"prove: no mutant breaks {', '.join(sorted(unbroken))}", file=sys.stderr)
     return int(failures > 0 or bool(unbroken))
@@ -61,7 +63,7 @@ def properties() -> list[str]:
 
 
 def report(name: str, root: Path, expected: int, situation: str) -> bool:
-    """Run halmos on one property below `root`, print the outcome, and say whether it is the expected."""
+    """Whether halmos says of the property below `root` what is expected; prints the outcome."""
     begun = time.monotonic()
     outcome, output = halmos(name, root)
     as_expected = outcome == expected
@@ -84,7 +86,7 @@ def halmos(name: str, root: Path) -> tuple[int, str]:
         ["halmos", "--root", "proofs", "--forge-build-out", "../.build/forge/out",
          "--contract", contract, "--function", function, "--json-output", answer,
          "--loop", "8", "--solver", "yices", "--no-status", "--early-exit",
-         "--solver-timeout-branching", "200ms", "--solver-timeout-assertion", "0"],
+         "--solver-timeout-branching", "100ms", "--solver-timeout-assertion", "0"],
         cwd=root,
         env={**os.environ, "PATH": os.pathsep.join(map(str, folders)),
              "FOUNDRY_SOLC": str(ROOT / ".venv" / "bin" / "solc")},

@@ -209,7 +209,7 @@ def commands() -> bool:
 
 
 def proofs() -> bool:
-    """Create the environment of the proofs inside the first: halmos, slither, and Forge beside them."""
+    """Create the environment of the proofs inside the first: halmos, slither and Forge."""
 
     def create() -> None:
         say("installing halmos and slither of toolchain/proofs-requirements.lock (about a minute)")

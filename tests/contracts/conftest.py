@@ -25,6 +25,7 @@ from eth_abi import encode
 from eth_account import Account
 from ethpm_types import ContractType
 from hexbytes import HexBytes
+from tests.contracts.coverage import Coverage, Measured
 
 from medledger.core.hashing import (
     AcceptAuthorisation,
@@ -44,7 +45,6 @@ from medledger.core.numbers import document_number
 from medledger.core.patient_keys import PatientKey
 from medledger.core.states import Kind
 from medledger.core.tree import Tree
-from tests.contracts.coverage import Coverage, Measured
 
 DAY = 24 * 3600
 FAR_FUTURE = 4_102_444_800  # the year 2100

@@ -80,7 +80,7 @@ class Coverage:
 
     @cached_property
     def bytecodes(self) -> dict[str, str]:
-        """Creation bytecode by the contract's name, all of one compilation: it numbers the files."""
+        """Creation bytecode by the contract's name, of one compilation: it numbers the files."""
         sources = [*CONTRACTS.glob("*.sol"), *HARNESS.glob("*.sol")]
         names = {path.relative_to(ROOT).as_posix(): path for path in sorted(sources)}
         output = solcx.compile_standard(
@@ -197,8 +197,12 @@ class Coverage:
                             f"{name}:{line} never jumps with {side}: {source}"
                         )
         for key, message in missed.items():
-            lines.append(f"  {message}" + (f" (answered: {answered[key]})" if key in answered else ""))
-        lines += [f"  answered and executed all the same: {key}" for key in answered if key not in missed]
+            lines.append(
+                f"  {message}" + (f" (answered: {answered[key]})" if key in answered else "")
+            )
+        lines += [
+            f"  answered and executed all the same: {key}" for key in answered if key not in missed
+        ]
         for what, (hit, total) in totals.items():
             lines.append(f"{what}: {hit} of {total} ({100 * hit / total:.1f} %)")
         return "\n".join(lines), missed.keys() == answered.keys()
@@ -276,7 +280,7 @@ def _statements(ast: dict[str, Any]) -> Iterator[tuple[int, int]]:
     for body in _bodies(ast):
         for node in _nodes(body):
             kind = node["nodeType"]
-            if kind.endswith("Statement") and kind not in ("PlaceholderStatement",) or kind == "Return":
+            if kind == "Return" or (kind.endswith("Statement") and kind != "PlaceholderStatement"):
                 start, length, _ = map(int, node["src"].split(":"))
                 yield start, start + length
 
@@ -285,9 +289,12 @@ def _branches(ast: dict[str, Any]) -> Iterator[tuple[int, int]]:
     """Range of each node whose code has one conditional jump of its own."""
     for body in _bodies(ast):
         for node in _nodes(body):
-            if node["nodeType"] in ("IfStatement", "ForStatement", "WhileStatement", "Conditional") or (
-                node["nodeType"] == "BinaryOperation" and node["operator"] in ("&&", "||")
-            ):
+            if node["nodeType"] in (
+                "IfStatement",
+                "ForStatement",
+                "WhileStatement",
+                "Conditional",
+            ) or (node["nodeType"] == "BinaryOperation" and node["operator"] in ("&&", "||")):
                 start, length, _ = map(int, node["src"].split(":"))
                 yield start, length
 
