@@ -21,7 +21,7 @@ from pathlib import Path
 from copies import ROOT, copy, mutants
 
 PROPERTY = re.compile(r"function (check_\w+)")
-HOLDS, COUNTEREXAMPLE = 0, 1
+HOLDS, COUNTEREXAMPLE, STOPPED = 0, 1, -1
 OUTCOMES = {
     HOLDS: "holds",
     COUNTEREXAMPLE: "counterexample",
@@ -29,6 +29,7 @@ OUTCOMES = {
     3: "halmos was stuck",
     4: "never ran to its end",
     5: "exception",
+    STOPPED: "reached the loop bound",
 }
 
 
@@ -86,7 +87,7 @@ def halmos(name: str, root: Path) -> tuple[int, str]:
         ["halmos", "--root", "proofs", "--forge-build-out", "../.build/forge/out",
          "--contract", contract, "--function", function, "--json-output", answer,
          "--loop", "8", "--solver", "yices", "--no-status", "--early-exit",
-         "--solver-timeout-branching", "100ms", "--solver-timeout-assertion", "0"],
+         "--solver-timeout-branching", "20ms", "--solver-timeout-assertion", "0"],
         cwd=root,
         env={**os.environ, "PATH": os.pathsep.join(map(str, folders)),
              "FOUNDRY_SOLC": str(ROOT / ".venv" / "bin" / "solc")},
@@ -97,8 +98,10 @@ def halmos(name: str, root: Path) -> tuple[int, str]:
     if not answer.is_file():
         raise SystemExit(f"prove: halmos did not run\n{run.stdout[-3000:]}")
     results = json.loads(answer.read_text(encoding="utf-8"))["test_results"]
-    (codes,) = [[result["exitcode"] for result in found] for found in results.values()]
-    return codes[0], run.stdout
+    ((result,),) = results.values()
+    # A proof that left paths beyond the loop bound aside is none.
+    outcome = result["exitcode"] or (STOPPED if result["num_bounded_loops"] else HOLDS)
+    return outcome, run.stdout
 
 
 if __name__ == "__main__":
