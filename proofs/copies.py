@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "proofs" / "mutants.toml"
 
-# What a compilation or a run of the contract tests reads and writes; the rest is linked. OpenZeppelin
-# is copied, for the compiler reads nothing outside its folder.
+# What a compilation or a run of the contract tests reads and writes; the rest is linked.
+# OpenZeppelin is copied, for the compiler reads nothing outside its folder.
 OPENZEPPELIN = "toolchain/node_modules/@openzeppelin"
 COPIED = ("contracts", "proofs", "tests", "ape-config.yaml", "pyproject.toml", OPENZEPPELIN)
 LINKED = (".venv", "src")
