@@ -11,7 +11,7 @@ import {Kinds} from "contracts/libraries/Kinds.sol";
 import {Patient} from "./Patient.sol";
 import {Vm} from "./Vm.sol";
 
-/// @title The ledger deployed, one or two institutions of each kind, documents in batches of one
+/// @title The ledger deployed, the institutions that the proofs need, documents in batches of one
 /// @dev All that depends on a constructor, an accreditation, an allotment or the shape of a header stands here.
 abstract contract Fixture {
     Vm internal constant vm = Vm(0x7109709ECfa91a80626fF3989D68f67F5b1DD12D);
@@ -25,12 +25,10 @@ abstract contract Fixture {
 
     address internal constant SUPERVISOR = address(0x51);
     address internal constant HOSPITAL = address(0x52);
-    address internal constant OTHER_HOSPITAL = address(0x53);
-    address internal constant PHARMACY = address(0x54);
-    address internal constant OTHER_PHARMACY = address(0x55);
-    address internal constant COURIER = address(0x56);
-    address internal constant PAYER = address(0x57);
-    address internal constant OTHER_PAYER = address(0x58);
+    address internal constant PHARMACY = address(0x53);
+    address internal constant OTHER_PHARMACY = address(0x54);
+    address internal constant PAYER = address(0x55);
+    address internal constant OTHER_PAYER = address(0x56);
 
     Institutions internal institutions;
     Invoices internal invoices;
@@ -39,8 +37,6 @@ abstract contract Fixture {
     Patient internal patient;
 
     uint32 internal hospitalId;
-    uint32 internal otherHospitalId;
-    uint32 internal courierId;
     uint32 internal payerId;
     uint32 internal otherPayerId;
 
@@ -55,10 +51,8 @@ abstract contract Fixture {
         patient = new Patient();
 
         hospitalId = _accredit(Kinds.HOSPITAL, HOSPITAL);
-        otherHospitalId = _accredit(Kinds.HOSPITAL, OTHER_HOSPITAL);
         _accredit(Kinds.PHARMACY, PHARMACY);
         _accredit(Kinds.PHARMACY, OTHER_PHARMACY);
-        courierId = _accredit(Kinds.COURIER, COURIER);
         payerId = _accredit(Kinds.PAYER, PAYER);
         otherPayerId = _accredit(Kinds.PAYER, OTHER_PAYER);
     }

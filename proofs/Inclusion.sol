@@ -6,12 +6,12 @@ import {Fixture} from "./Fixture.sol";
 
 /// @title A number opens with one leaf only, the one at its position
 contract Inclusion is Fixture {
-    uint32 private constant LARGEST = 5;
+    uint32 private constant LARGEST = 3;
     uint64 private constant FIRST = BILL_CODE * SERIALS + 1;
 
     /// @notice Whatever root a hospital anchors, two proofs for one number show the same leaf.
-    /// @dev Tree heads and paths are the prover's, any; paths of up to three steps, those of five leaves.
-    /// @custom:halmos --default-array-lengths 0,1,2,3
+    /// @dev Tree heads and paths are the prover's, any; paths of up to two steps, those of three leaves.
+    /// @custom:halmos --default-array-lengths 0,1,2
     function check_oneLeaf(
         bytes32 root,
         uint32 count,
