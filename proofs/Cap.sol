@@ -6,16 +6,24 @@ import {Fixture} from "./Fixture.sol";
 
 /// @title I1: over all payers, locked + reimbursed never exceeds the claimable part
 contract Cap is Fixture {
+    uint64 private constant CLAIMABLE = 10_000;
+
     /// @dev An act that reverts leaves the state as it was, so a sequence with refused acts is a shorter one.
     /// The first act that is not refused is a lock; by symmetry it is the first payer's.
-    function check_cap(uint64 claimable, uint64 firstAmount, uint8 act, uint64 amount, uint32 waited) external {
-        uint64 number = openBill(claimable);
+    function check_cap(
+        uint64 firstAmount,
+        uint8[2] calldata acts,
+        uint64[2] calldata amounts,
+        uint32[2] calldata waits
+    ) external {
+        uint64 number = openBill(CLAIMABLE);
         lock(PAYER, number, firstAmount, type(uint64).max);
-        _requireCap(number, claimable);
-
-        wait_(waited);
-        _act(act, number, amount);
-        _requireCap(number, claimable);
+        _requireCap(number, CLAIMABLE);
+        for (uint256 i = 0; i < 2; ++i) {
+            wait_(waits[i]);
+            _act(acts[i], number, amounts[i]);
+            _requireCap(number, CLAIMABLE);
+        }
     }
 
     function _requireCap(uint64 number, uint64 claimable) private view {
