@@ -52,7 +52,7 @@ prove: proofs-setup ## Prove the properties in proofs/, and that each fails on a
 	$(BIN)/python proofs/prove.py $(ARGS)
 
 slither: proofs-setup ## Analyse the contracts; fails on a finding without an answer
-	$(BIN)/proofs/bin/python proofs/analyse.py
+	.venv/proofs/bin/python proofs/analyse.py
 
 coverage: setup ## Run the contract tests and print what of contracts/ they never execute
 	MEDLEDGER_COVERAGE=1 APE_DATA_FOLDER="$(CURDIR)/.venv/ape" $(BIN)/ape test tests/contracts
