@@ -77,7 +77,7 @@ def passes(mutant: Mutant | None, files: list[str]) -> bool:
         )
         # 1: a test failed. Anything else but 0 says that no test ran, which kills nothing.
         if run.returncode not in (0, 1) or " error" in run.stdout.splitlines()[-1]:
-            raise SystemExit(f"mutants: the tests did not run\n{run.stdout[-3000:]}")
+            raise SystemExit(f"mutants: ape ended with {run.returncode}\n{run.stdout[-3000:]}")
         return run.returncode == 0
 
 
