@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class Refusals(Protocol):
     def refuse_document(self, business_key: str, error: InputError) -> None: ...
 
 
-class Source:
+class Source(ABC):
     """The documents of one hospital. Its counts are complete when all have been read."""
 
     name: str
@@ -52,8 +53,8 @@ class Source:
     is_the_same_again = True
     """Whether a second reading gives the same documents."""
 
-    def __iter__(self) -> Iterator[SomeDocument]:
-        raise NotImplementedError
+    @abstractmethod
+    def __iter__(self) -> Iterator[SomeDocument]: ...
 
 
 class Stream(Source):
