@@ -145,13 +145,8 @@ def complete(*words: str) -> list[str]:
 
 def test_completion__commands_options_and_choices__are_proposed() -> None:
     assert complete("re") == [
-        "renew",
-        "reinstate",
-        "release",
-        "reverse",
-        "record",
-        "return",
-        "release-claim",
+        *("renew", "reinstate", "release", "reverse", "record", "request-cancel"),
+        *("review", "return", "release-claim"),
     ]
     assert complete("key", "") == ["new", "address"]
     assert complete("settle", "--am") == ["--amount-minor"]

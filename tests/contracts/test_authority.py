@@ -338,7 +338,9 @@ def test_lock__contract_without_signatures_as_patient__is_refused(
 
 def test_accept__signed_for_something_else__is_refused(
     prescriptions,
-    open_prescription,
+    proofs,
+    patient,
+    issue_prescription,
     pharmacy,
     other_pharmacy,
     stranger_patient,
@@ -349,7 +351,7 @@ def test_accept__signed_for_something_else__is_refused(
     refused,
     far_future,
 ):
-    number, another = open_prescription(), open_prescription()
+    number, another = issue_prescription(), issue_prescription()
     good = authorise_accept(number, pharmacy)
     wrong = {
         "another pharmacy": authorise_accept(number, other_pharmacy),
@@ -363,88 +365,102 @@ def test_accept__signed_for_something_else__is_refused(
         "its high-s twin": high_s_twin(good),
     }
     before = prescriptions.prescriptionOf(number)
+    holder = patient.address("Prescription", number)
 
     for signature in wrong.values():
-        with refused(prescriptions.AuthorisationInvalid, number=number, patient=before.patient):
-            prescriptions.accept(number, far_future, signature, sender=pharmacy)
+        with refused(prescriptions.AuthorisationInvalid, number=number, patient=holder):
+            prescriptions.accept(*proofs[number], far_future, signature, sender=pharmacy)
     assert prescriptions.prescriptionOf(number) == before
-    prescriptions.accept(number, far_future, good, sender=pharmacy)
+    prescriptions.accept(*proofs[number], far_future, good, sender=pharmacy)
     assert prescriptions.prescriptionOf(number).state == State.ACCEPTED
 
 
 def test_accept__replayed_after_return__is_refused(
-    prescriptions, open_prescription, pharmacy, authorise_accept, refused, far_future
+    prescriptions, proofs, issue_prescription, pharmacy, authorise_accept, refused, far_future
 ):
-    number = open_prescription()
+    number = issue_prescription()
     signature = authorise_accept(number, pharmacy)
-    prescriptions.accept(number, far_future, signature, sender=pharmacy)
+    prescriptions.accept(*proofs[number], far_future, signature, sender=pharmacy)
     prescriptions.returnToPool(number, 1, sender=pharmacy)
     patient = prescriptions.prescriptionOf(number).patient
 
     with refused(prescriptions.AuthorisationInvalid, number=number, patient=patient):
-        prescriptions.accept(number, far_future, signature, sender=pharmacy)
+        prescriptions.accept(*proofs[number], far_future, signature, sender=pharmacy)
 
 
 def test_accept__replayed_after_the_lease__is_refused(
-    prescriptions, open_prescription, pharmacy, authorise_accept, refused, far_future, chain
+    prescriptions,
+    proofs,
+    issue_prescription,
+    pharmacy,
+    authorise_accept,
+    refused,
+    far_future,
+    chain,
 ):
-    number = open_prescription()
+    number = issue_prescription()
     signature = authorise_accept(number, pharmacy)
-    prescriptions.accept(number, far_future, signature, sender=pharmacy)
+    prescriptions.accept(*proofs[number], far_future, signature, sender=pharmacy)
     found = prescriptions.prescriptionOf(number)
     chain.pending_timestamp = found.leaseUntil + 1
 
     with refused(prescriptions.AuthorisationInvalid, number=number, patient=found.patient):
-        prescriptions.accept(number, far_future, signature, sender=pharmacy)
+        prescriptions.accept(*proofs[number], far_future, signature, sender=pharmacy)
 
 
 def test_accept__code_for_two_pharmacies__serves_the_first_only(
     prescriptions,
-    open_prescription,
+    proofs,
+    issue_prescription,
     pharmacy,
     other_pharmacy,
     authorise_accept,
     refused,
     far_future,
 ):
-    number = open_prescription()
+    number = issue_prescription()
     first = authorise_accept(number, pharmacy)
     second = authorise_accept(number, other_pharmacy)
-    prescriptions.accept(number, far_future, first, sender=pharmacy)
+    prescriptions.accept(*proofs[number], far_future, first, sender=pharmacy)
     prescriptions.returnToPool(number, 1, sender=pharmacy)
     patient = prescriptions.prescriptionOf(number).patient
 
     with refused(prescriptions.AuthorisationInvalid, number=number, patient=patient):
-        prescriptions.accept(number, far_future, second, sender=other_pharmacy)
+        prescriptions.accept(*proofs[number], far_future, second, sender=other_pharmacy)
 
 
 def test_deliver__signed_for_something_else__is_refused(
     prescriptions,
-    open_prescription,
+    issue_prescription,
     pharmacy,
     stranger,
     stranger_patient,
     claims,
     chain,
     accept,
+    dispense,
     authorise_accept,
     confirm_delivery,
     refused,
     far_future,
 ):
-    number, another = open_prescription(), open_prescription()
+    number, another = issue_prescription(), issue_prescription()
     accept(number, pharmacy)
-    prescriptions.dispense(number, [24, 10], sender=pharmacy)
-    good = confirm_delivery(number)
+    dispense(number, 24, 9)
+    dispense(number, 0, 1)
+    good = confirm_delivery(number, sequence=3)
     wrong = {
-        "another prescription": confirm_delivery(another),
-        "an earlier sequence": confirm_delivery(number, sequence=0),
-        "a later sequence": confirm_delivery(number, sequence=2),
-        "another deadline": confirm_delivery(number, deadline=far_future + 1),
-        "another contract": confirm_delivery(number, contract=claims.address),
-        "another chain": confirm_delivery(number, chain_id=chain.chain_id + 1),
-        "another patient": confirm_delivery(number, key=stranger_patient),
-        "an acceptance": authorise_accept(number, pharmacy, sequence=1),
+        "another prescription": confirm_delivery(another, 3, quantities=(24, 10, 0, 0, 0)),
+        "what was dispensed before": confirm_delivery(number, 2, quantities=(24, 9, 0, 0, 0)),
+        "less than the parcel": confirm_delivery(number, 3, quantities=(24, 9, 0, 0, 0)),
+        "more than the parcel": confirm_delivery(number, 3, quantities=(24, 11, 0, 0, 0)),
+        "an earlier sequence": confirm_delivery(number, 2),
+        "a later sequence": confirm_delivery(number, 4),
+        "another deadline": confirm_delivery(number, 3, deadline=far_future + 1),
+        "another contract": confirm_delivery(number, 3, contract=claims.address),
+        "another chain": confirm_delivery(number, 3, chain_id=chain.chain_id + 1),
+        "another patient": confirm_delivery(number, 3, key=stranger_patient),
+        "an acceptance": authorise_accept(number, pharmacy, sequence=3),
         "its high-s twin": high_s_twin(good),
         "nothing": b"",
     }
@@ -460,20 +476,21 @@ def test_deliver__signed_for_something_else__is_refused(
 
 def test_deliver__confirmation_of_an_earlier_parcel__is_refused(
     prescriptions,
-    open_prescription,
+    issue_prescription,
     pharmacy,
     stranger,
     accept,
+    dispense,
     confirm_delivery,
     refused,
     far_future,
 ):
-    number = open_prescription()
+    number = issue_prescription()
     accept(number, pharmacy)
-    prescriptions.dispense(number, [4], sender=pharmacy)
-    confirmation = confirm_delivery(number, sequence=1)
+    dispense(number, 4)
+    confirmation = confirm_delivery(number)
     prescriptions.deliver(number, far_future, confirmation, sender=stranger)
-    prescriptions.dispense(number, [20, 10], sender=pharmacy)
+    dispense(number, 20, 10)
     patient = prescriptions.prescriptionOf(number).patient
 
     with refused(prescriptions.AuthorisationInvalid, number=number, patient=patient):
@@ -493,18 +510,6 @@ def test_open__front_run_by_a_stranger__does_not_stop_the_payer(
     claims.openAndLock(*batch.proof(), 1_000, far_future, signature, sender=payer)
 
     assert claims.usageOf(batch.number()) == (1_000, 0)
-
-
-def test_open__front_run_by_a_stranger__does_not_stop_the_pharmacy(
-    prescriptions, issue_prescriptions, pharmacy, stranger, authorise_accept, far_future
-):
-    batch = issue_prescriptions(2)
-    signature = authorise_accept(batch.number(), pharmacy)
-    prescriptions.open(*batch.proof(), sender=stranger)
-
-    prescriptions.openAndAccept(*batch.proof(), far_future, signature, sender=pharmacy)
-
-    assert prescriptions.prescriptionOf(batch.number()).state == State.ACCEPTED
 
 
 def test_lock__seen_and_copied_by_another_payer__serves_the_one_it_names(
@@ -536,9 +541,9 @@ def test_lock__two_payers_for_the_last_of_a_bill__the_first_gets_it(
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["one first", "other first"])
 def test_accept__two_pharmacies_with_a_code_each__the_first_gets_it(
-    prescriptions, ids, open_prescription, pharmacy, other_pharmacy, accept, refused, order
+    prescriptions, ids, issue_prescription, pharmacy, other_pharmacy, accept, refused, order
 ):
-    number = open_prescription()
+    number = issue_prescription()
     pharmacies = (pharmacy, other_pharmacy)
     first, second = (pharmacies[place] for place in order)
 
@@ -584,9 +589,12 @@ def world(
     issue_bills,
     issue_prescriptions,
     issue_red_letters,
-    open_prescription,
+    issue_prescription,
     lock,
     accept,
+    dispense,
+    proofs,
+    institutions,
     authorise_claim,
     authorise_accept,
     endorsement,
@@ -594,6 +602,7 @@ def world(
     hospital,
     pharmacy,
     courier,
+    leaving_courier,
     payer,
     stranger,
     bill_segment,
@@ -609,12 +618,18 @@ def world(
     invoices.hold(bill_segment.id, bills.number(4), sender=hospital)
     invoices.exchangeForPaper(bill_segment.id, paper.number(1), ROOT, sender=hospital)
     lock(bills.number(1), payer, 1_000)
-    to_accept, to_return, to_hand_over, in_transit = (open_prescription() for _ in range(4))
-    for number in (to_return, to_hand_over, in_transit):
+    to_accept, to_return, to_hand_over, in_transit = (issue_prescription() for _ in range(4))
+    to_withdraw, to_take_over, to_take_back = (issue_prescription() for _ in range(3))
+    parcels = (to_hand_over, in_transit, to_withdraw, to_take_over, to_take_back)
+    for number in (to_return, *parcels):
         accept(number, pharmacy)
-    for number in (to_hand_over, in_transit):
-        prescriptions.dispense(number, [1], sender=pharmacy)
-    prescriptions.handOver(in_transit, ids[courier], sender=pharmacy)
+    for number in parcels:
+        dispense(number, 1)
+    for number in (in_transit, to_take_over):
+        prescriptions.handOver(number, ids[courier], sender=pharmacy)
+    prescriptions.handOver(to_take_back, ids[leaving_courier], sender=pharmacy)
+    institutions.suspend(ids[leaving_courier], 1, sender=supervisor)
+    prescriptions.offer(to_take_over, ids[courier], sender=courier)
     unopened = issue_prescriptions(3)
     prescriptions.hold(prescription_segment.id, unopened.number(2), sender=hospital)
     next_bill = paper.number() + 2
@@ -629,6 +644,9 @@ def world(
         to_return=to_return,
         to_hand_over=to_hand_over,
         in_transit=in_transit,
+        to_withdraw=to_withdraw,
+        to_take_over=to_take_over,
+        to_take_back=to_take_back,
         next_bill=next_bill,
         next_prescription=unopened.number() + 3,
         to_lock=(
@@ -643,12 +661,7 @@ def world(
             far_future,
             authorise_claim(bills.number(2), payer, 1_000),
         ),
-        code=(to_accept, far_future, authorise_accept(to_accept, pharmacy)),
-        to_open_and_accept=(
-            *unopened.proof(0),
-            far_future,
-            authorise_accept(unopened.number(0), pharmacy),
-        ),
+        code=(*proofs[to_accept], far_future, authorise_accept(to_accept, pharmacy)),
         bill_segment=bill_segment.id,
         prescription_segment=prescription_segment.id,
     )
@@ -726,9 +739,35 @@ ACTS = {
         "pharmacy",
         lambda c, w: c.prescriptions.accept(*w.code, sender=c.by),
     ),
-    "pharmacy opens and accepts": (
+    "hospital asks to cancel a prescription": (
+        "hospital",
+        lambda c, w: c.prescriptions.requestCancel(
+            w.prescription_segment, w.to_return, 1, sender=c.by
+        ),
+    ),
+    "pharmacy reviews": (
         "pharmacy",
-        lambda c, w: c.prescriptions.openAndAccept(*w.to_open_and_accept, sender=c.by),
+        lambda c, w: c.prescriptions.review(w.to_return, ROOT, sender=c.by),
+    ),
+    "pharmacy withdraws": (
+        "pharmacy",
+        lambda c, w: c.prescriptions.withdraw(w.to_withdraw, 1, sender=c.by),
+    ),
+    "pharmacy takes back": (
+        "pharmacy",
+        lambda c, w: c.prescriptions.takeBack(w.to_take_back, sender=c.by),
+    ),
+    "courier offers": (
+        "courier",
+        lambda c, w: c.prescriptions.offer(w.in_transit, c.ids[c.roles.courier], sender=c.by),
+    ),
+    "courier takes over": (
+        "courier",
+        lambda c, w: c.prescriptions.takeOver(w.to_take_over, sender=c.by),
+    ),
+    "supervisor sets a policy": (
+        "other_supervisor",
+        lambda c, w: c.policies.setPolicy(1, 1, 1, 1, 1, True, True, True, sender=c.by),
     ),
     "pharmacy returns": (
         "pharmacy",
@@ -736,7 +775,7 @@ ACTS = {
     ),
     "pharmacy dispenses": (
         "pharmacy",
-        lambda c, w: c.prescriptions.dispense(w.to_return, [1], sender=c.by),
+        lambda c, w: c.prescriptions.dispense(w.to_return, [1], 0, ROOT, ROOT, sender=c.by),
     ),
     "pharmacy hands over": (
         "pharmacy",
@@ -820,6 +859,7 @@ def attempt(
     invoices,
     claims,
     prescriptions,
+    policies,
     institutions,
     ids,
     roles,
@@ -838,6 +878,7 @@ def attempt(
             invoices=invoices,
             claims=claims,
             prescriptions=prescriptions,
+            policies=policies,
             institutions=institutions,
             ids=ids,
             roles=roles,
@@ -922,14 +963,14 @@ def test_act__a_second_after_the_accreditation__is_refused(
 
 
 def test_acts__every_write_function_of_an_institution__is_in_the_table(
-    institutions, invoices, claims, prescriptions
+    institutions, invoices, claims, policies, prescriptions
 ):
-    # Functions that anyone may call: the proof, or the patient's signature, is the authority. The
-    # keys of an institution have rules of their own, in test_institutions.py.
-    anyone = {"open", "deliver", "addOperator", "removeOperator"}
+    # Functions that anyone may call: the proof, or the patient's signature, is the authority, or
+    # that of each act in it. The keys of an institution have their rules in test_institutions.py.
+    anyone = {"open", "deliver", "multicall", "addOperator", "removeOperator"}
     written = {
         method.name
-        for contract in (institutions, invoices, claims, prescriptions)
+        for contract in (institutions, invoices, claims, policies, prescriptions)
         for method in contract.contract_type.mutable_methods
     }
     source = "".join(str(call.__code__.co_names) for _, call in ACTS.values())

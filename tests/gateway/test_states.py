@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 from tests.gateway.scene import FAR_FUTURE, PATIENT, Scene, bill, prescription, problem, serving
+from tests.roles.world import dispensing
 
 from medledger.core.evidence import Evidence
 from medledger.core.numbers import parse_number
@@ -142,7 +143,7 @@ def test_state__a_prescription_through_its_life__is_told(
     code = patient.authorise_acceptance(plain, pharmacy_id, deadline=FAR_FUTURE)
     pharmacy.accept(evidence, code)
     states.append(client.get(f"/prescriptions/{number}").json())
-    pharmacy.dispense(plain, [20, 10])
+    pharmacy.dispense(plain, dispensing(20, 10))
     states.append(client.get(f"/prescriptions/{number}").json())
     pharmacy.hand_over(plain, courier_id)
     states.append(client.get(f"/prescriptions/{number}").json())

@@ -459,21 +459,20 @@ def _claims(auditor: Auditor, number: int) -> list[dict[str, Any]]:
 
 
 def _prescription(auditor: Auditor, number: int) -> dict[str, Any]:
-    from medledger.chain.bindings import PrescriptionOpened
-
     entry = auditor.ledgers.prescriptions.prescription_of(number)
     data: dict[str, Any] = {"opened": entry.patient != ZERO_ADDRESS, "state": entry.state}
     if data["opened"]:
-        events = (step.event for step in auditor.trace(number, "Prescription"))
-        opened = (event for event in events if isinstance(event, PrescriptionOpened))
         data |= {
             "patient": entry.patient,
-            "born_on_hold": any(event.born_on_hold for event in opened),
-            "valid_until": entry.valid_until,
-            "remaining": list(entry.remaining),
+            "born_on_hold": entry.born_on_hold,
+            "remaining": list(entry.remaining[: entry.lines]),
+            "parcel": list(entry.parcel[: entry.lines]),
+            "repeats_left": entry.repeats_left,
             "pharmacy": entry.pharmacy or None,
             "courier": entry.courier or None,
             "lease_until": entry.lease_until or None,
+            "delivered_at": entry.delivered_at or None,
+            "cancel_requested": entry.cancel_requested,
         }
     return data
 
