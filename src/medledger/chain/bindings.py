@@ -1498,6 +1498,9 @@ class Prescriptions(DocumentLedger):
     def take_over(self, number: int) -> Call:
         return self._call("takeOver", number)
 
+    def withdraw_dispensing(self, number: int, reason: int) -> Call:
+        return self._call("withdrawDispensing", number, reason)
+
 
 class Records(DocumentLedger):
     """`contracts/Records.sol`."""
