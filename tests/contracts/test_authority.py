@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import pytest
 from hexbytes import HexBytes
 
-from medledger.core.hashing import ClaimAuthorisation, keccak256
+from medledger.core.hashing import ZERO_ADDRESS, ClaimAuthorisation, keccak256
 from medledger.core.states import Kind, State
 
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 MAGIC = bytes.fromhex("1626ba7e")
 ROOT = keccak256(b"a root")
-NO_HASH = bytes(32)
+EXPLANATION = keccak256(b"explanation of benefit")
+DECISION = (1_000, 1, EXPLANATION, ROOT)
 
 
 def high_s_twin(signature):
@@ -25,12 +26,19 @@ def high_s_twin(signature):
 # The patient's signature on a claim
 
 
+@pytest.fixture(scope="module")
+def sign_claim(authorise_claim):
+    """The patient's signature alone."""
+    return lambda *arguments, **terms: authorise_claim(*arguments, **terms)[1]
+
+
 @pytest.fixture
-def lock_with(claims, far_future):
+def lock_with(claims, far_future, proof_of):
     """A payer locks 1,000 with whatever signature it has."""
 
     def act(number, payer, signature, amount=1_000, deadline=far_future):
-        return claims.lock(number, amount, deadline, signature, sender=payer)
+        terms = (amount, deadline, 0, False, ZERO_ADDRESS)
+        return claims.lock(*proof_of(number), terms, signature, sender=payer)
 
     return act
 
@@ -48,22 +56,22 @@ def not_authorised(invoices, claims, refused):
     return assert_refused
 
 
-def test_lock__replayed_after_release__is_refused(
-    claims, open_bill, payer, authorise_claim, lock_with, not_authorised
+def test_lock__replayed_after_denial__is_refused(
+    claims, open_bill, payer, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000)
+    signature = sign_claim(number, payer, 1_000)
     lock_with(number, payer, signature)
-    claims.release(number, 1, sender=payer)
+    claims.deny(number, 1, EXPLANATION, sender=payer)
 
     not_authorised(number, lambda: lock_with(number, payer, signature))
 
 
 def test_lock__replayed_after_expiry__is_refused(
-    claims, ids, open_bill, payer, authorise_claim, lock_with, refused, invoices, chain
+    claims, ids, open_bill, payer, sign_claim, lock_with, refused, invoices, chain
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000)
+    signature = sign_claim(number, payer, 1_000)
     lock_with(number, payer, signature)
     chain.pending_timestamp = claims.claimOf(number, ids[payer]).until + 1
 
@@ -75,41 +83,41 @@ def test_lock__replayed_after_expiry__is_refused(
 
 
 def test_lock__second_signature_of_the_same_sequence__is_refused_once_one_is_used(
-    claims, open_bill, payer, authorise_claim, lock_with, not_authorised
+    claims, open_bill, payer, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    small = authorise_claim(number, payer, 1_000)
-    large = authorise_claim(number, payer, 5_000)
+    small = sign_claim(number, payer, 1_000)
+    large = sign_claim(number, payer, 5_000)
     lock_with(number, payer, small)
-    claims.release(number, 1, sender=payer)
+    claims.deny(number, 1, EXPLANATION, sender=payer)
 
     not_authorised(number, lambda: lock_with(number, payer, large, amount=5_000))
 
 
 def test_lock__signed_for_another_payer__is_refused(
-    open_bill, payer, other_payer, authorise_claim, lock_with, not_authorised
+    open_bill, payer, other_payer, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000)
+    signature = sign_claim(number, payer, 1_000)
 
     not_authorised(number, lambda: lock_with(number, other_payer, signature))
 
 
 @pytest.mark.parametrize("amount", [999, 1_001, 1, 10_000])
 def test_lock__signed_for_another_amount__is_refused(
-    open_bill, payer, authorise_claim, lock_with, not_authorised, amount
+    open_bill, payer, sign_claim, lock_with, not_authorised, amount
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000)
+    signature = sign_claim(number, payer, 1_000)
 
     not_authorised(number, lambda: lock_with(number, payer, signature, amount=amount))
 
 
 def test_lock__signed_for_another_bill_of_the_patient__is_refused(
-    open_bills, payer, authorise_claim, lock_with, not_authorised
+    open_bills, payer, sign_claim, lock_with, not_authorised
 ):
     number, another = open_bills(2)
-    signature = authorise_claim(another, payer, 1_000)
+    signature = sign_claim(another, payer, 1_000)
 
     not_authorised(number, lambda: lock_with(number, payer, signature))
 
@@ -135,28 +143,28 @@ def _sign_as(patient, message, number, chain_id, contract):
 
 
 def test_lock__signed_for_another_deadline__is_refused(
-    open_bill, payer, authorise_claim, lock_with, not_authorised, far_future
+    open_bill, payer, sign_claim, lock_with, not_authorised, far_future
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000)
+    signature = sign_claim(number, payer, 1_000)
 
     not_authorised(number, lambda: lock_with(number, payer, signature, deadline=far_future + 1))
 
 
 def test_lock__signed_for_a_later_sequence__is_refused(
-    open_bill, payer, authorise_claim, lock_with, not_authorised
+    open_bill, payer, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000, sequence=1)
+    signature = sign_claim(number, payer, 1_000, sequence=1)
 
     not_authorised(number, lambda: lock_with(number, payer, signature))
 
 
 def test_lock__signed_for_another_contract__is_refused(
-    open_bill, payer, invoices, authorise_claim, lock_with, not_authorised
+    open_bill, payer, invoices, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000, contract=invoices.address)
+    signature = sign_claim(number, payer, 1_000, contract=invoices.address)
 
     not_authorised(number, lambda: lock_with(number, payer, signature))
 
@@ -165,58 +173,60 @@ def test_lock__signed_for_an_earlier_deployment__is_refused(
     invoices,
     institutions,
     ids,
-    deploy_invoices_and_claims,
+    deploy_claims,
+    prescriptions,
     supervisor,
     hospital,
     issue_bills,
     payer,
     stranger,
-    authorise_claim,
+    sign_claim,
     far_future,
     refused,
     bill_segment,
 ):
     # The same bill issued on a second ledger: a signature for the first opens nothing there.
     batch = issue_bills(1)
-    second, second_claims = deploy_invoices_and_claims(institutions, 100, supervisor)
+    second, _, second_claims = deploy_claims(institutions, prescriptions, 100, supervisor)
     serial = batch.number() - bill_segment.number(0)
     second.allot(ids[hospital], bill_segment.code, serial, serial, False, sender=supervisor)
     receipt = second.issue(1, batch.number(), 1, batch.tree.root, sender=hospital)
     head = (batch.number(), 1, 1, receipt.timestamp)
-    second.open(batch.headers[0].as_abi(), head, [], sender=stranger)
-    signature = authorise_claim(batch.number(), payer, 1_000)
+    header = batch.headers[0].as_abi()
+    terms = (1_000, far_future, 0, False, ZERO_ADDRESS)
+    signature = sign_claim(batch.number(), payer, 1_000)
 
     with refused(
         second_claims.AuthorisationInvalid,
         number=batch.number(),
         patient=batch.headers[0].patient,
     ):
-        second_claims.lock(batch.number(), 1_000, far_future, signature, sender=payer)
+        second_claims.lock(header, head, [], terms, signature, sender=payer)
 
 
 def test_lock__signed_for_another_chain__is_refused(
-    open_bill, payer, chain, authorise_claim, lock_with, not_authorised
+    open_bill, payer, chain, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000, chain_id=chain.chain_id + 1)
+    signature = sign_claim(number, payer, 1_000, chain_id=chain.chain_id + 1)
 
     not_authorised(number, lambda: lock_with(number, payer, signature))
 
 
 def test_lock__signed_by_another_patient__is_refused(
-    open_bill, payer, stranger_patient, authorise_claim, lock_with, not_authorised
+    open_bill, payer, stranger_patient, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000, key=stranger_patient)
+    signature = sign_claim(number, payer, 1_000, key=stranger_patient)
 
     not_authorised(number, lambda: lock_with(number, payer, signature))
 
 
 def test_lock__high_s_twin_of_a_valid_signature__is_refused(
-    claims, open_bill, payer, authorise_claim, lock_with, not_authorised
+    claims, open_bill, payer, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000)
+    signature = sign_claim(number, payer, 1_000)
     twin = high_s_twin(signature)
     assert int.from_bytes(twin[32:64], "big") > CURVE_ORDER // 2
 
@@ -226,10 +236,10 @@ def test_lock__high_s_twin_of_a_valid_signature__is_refused(
 
 
 def test_lock__damaged_signature__is_refused(
-    open_bill, payer, authorise_claim, lock_with, not_authorised
+    open_bill, payer, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    good = authorise_claim(number, payer, 1_000)
+    good = sign_claim(number, payer, 1_000)
     flipped = bytes([good[0] ^ 1]) + good[1:]
     other_v = good[:64] + bytes([27 + 28 - good[64]])
     # EIP-2098's short form was once accepted by the checker, and gave each signature a twin.
@@ -288,7 +298,7 @@ def test_lock__replayed_signature_of_a_contract_wallet__is_refused(
     wallet = compiled["Wallet"].deploy(patient.address("Invoice", 7), sender=stranger)
     number = open_bill(holder=wallet.address)
     lock_with(number, payer, signed_by_wallet(number))
-    claims.release(number, 1, sender=payer)
+    claims.deny(number, 1, EXPLANATION, sender=payer)
 
     not_authorised(number, lambda: lock_with(number, payer, signed_by_wallet(number)))
 
@@ -501,22 +511,23 @@ def test_deliver__confirmation_of_an_earlier_parcel__is_refused(
 
 
 def test_open__front_run_by_a_stranger__does_not_stop_the_payer(
-    invoices, claims, issue_bills, payer, stranger, authorise_claim, far_future
+    invoices, claims, issue_bills, payer, stranger, sign_claim, far_future
 ):
     batch = issue_bills(2)
-    signature = authorise_claim(batch.number(), payer, 1_000)
+    signature = sign_claim(batch.number(), payer, 1_000)
     invoices.open(*batch.proof(), sender=stranger)
 
-    claims.openAndLock(*batch.proof(), 1_000, far_future, signature, sender=payer)
+    terms = (1_000, far_future, 0, False, ZERO_ADDRESS)
+    claims.lock(*batch.proof(), terms, signature, sender=payer)
 
     assert claims.usageOf(batch.number()) == (1_000, 0)
 
 
 def test_lock__seen_and_copied_by_another_payer__serves_the_one_it_names(
-    claims, ids, open_bill, payer, other_payer, authorise_claim, lock_with, not_authorised
+    claims, ids, open_bill, payer, other_payer, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000)
+    signature = sign_claim(number, payer, 1_000)
 
     not_authorised(number, lambda: lock_with(number, other_payer, signature))
     lock_with(number, payer, signature)
@@ -570,7 +581,7 @@ def test_lock_and_reverse__in_either_order__the_first_wins(
     with refused(invoices.InvoiceInUse, number=locked, locked=1_000, reimbursed=0):
         invoices.reverse(segment, locked, segment, red_letter, 1, sender=hospital)
     invoices.reverse(segment, reversed_, segment, other_red_letter, 1, sender=hospital)
-    with refused(invoices.InvoiceIsReversed, number=reversed_, redLetter=other_red_letter):
+    with refused(claims.InvoiceIsReversed, number=reversed_, redLetter=other_red_letter):
         lock(reversed_, payer, 1_000)
 
     assert claims.usageOf(locked) == (1_000, 0)
@@ -584,6 +595,8 @@ def test_lock_and_reverse__in_either_order__the_first_wins(
 def world(
     invoices,
     claims,
+    escrow,
+    token,
     prescriptions,
     ids,
     issue_bills,
@@ -595,7 +608,7 @@ def world(
     dispense,
     proofs,
     institutions,
-    authorise_claim,
+    sign_claim,
     authorise_accept,
     endorsement,
     supervisor,
@@ -610,7 +623,7 @@ def world(
     far_future,
 ):
     """A bill or prescription for each act, in the state in which the act is allowed."""
-    bills = issue_bills(8)
+    bills = issue_bills(16)
     for index in (0, 1, 7):
         invoices.open(*bills.proof(index), sender=stranger)
     red_letters = issue_red_letters(bills.number(7), 1_000)
@@ -618,6 +631,19 @@ def world(
     invoices.hold(bill_segment.id, bills.number(4), sender=hospital)
     invoices.exchangeForPaper(bill_segment.id, paper.number(1), ROOT, sender=hospital)
     lock(bills.number(1), payer, 1_000)
+    for index in (9, 10, 11):
+        lock(bills.number(index), payer, 1_000)
+        claims.settle(bills.number(index), DECISION, sender=payer)
+    claims.book(bills.number(10), sender=payer)
+    claims.recoup(bills.number(11), 500, 1, EXPLANATION, sender=payer)
+    token.mint(payer, 100, sender=supervisor)
+    token.approve(escrow, 100, sender=payer)
+    escrow.deposit(50, sender=payer)
+    terms = (1_000, far_future, 0, False, ZERO_ADDRESS)
+    at_once = [
+        (bills.proof(index), (terms, DECISION), sign_claim(bills.number(index), payer, 1_000))
+        for index in (2, 12)
+    ]
     to_accept, to_return, to_hand_over, in_transit = (issue_prescription() for _ in range(4))
     to_withdraw, to_take_over, to_take_back = (issue_prescription() for _ in range(3))
     parcels = (to_hand_over, in_transit, to_withdraw, to_take_over, to_take_back)
@@ -649,17 +675,13 @@ def world(
         to_take_back=to_take_back,
         next_bill=next_bill,
         next_prescription=unopened.number() + 3,
-        to_lock=(
-            bills.number(0),
-            1_000,
-            far_future,
-            authorise_claim(bills.number(0), payer, 1_000),
-        ),
-        to_open_and_lock=(
-            *bills.proof(2),
-            1_000,
-            far_future,
-            authorise_claim(bills.number(2), payer, 1_000),
+        to_lock=(*bills.proof(0), terms, sign_claim(bills.number(0), payer, 1_000)),
+        at_once=(*at_once[0][0], *at_once[0][1:]),
+        many_at_once=(
+            [at_once[1][0][0]],
+            *at_once[1][0][1:],
+            [at_once[1][1]],
+            [at_once[1][2]],
         ),
         code=(*proofs[to_accept], far_future, authorise_accept(to_accept, pharmacy)),
         bill_segment=bill_segment.id,
@@ -786,17 +808,58 @@ ACTS = {
         lambda c, w: c.prescriptions.failDelivery(w.in_transit, 1, sender=c.by),
     ),
     "payer locks": ("payer", lambda c, w: c.claims.lock(*w.to_lock, sender=c.by)),
-    "payer opens and locks": (
+    "payer locks and settles": (
         "payer",
-        lambda c, w: c.claims.openAndLock(*w.to_open_and_lock, sender=c.by),
+        lambda c, w: c.claims.lockAndSettle(*w.at_once, sender=c.by),
+    ),
+    "payer locks and settles many": (
+        "payer",
+        lambda c, w: c.claims.lockAndSettleMany(*w.many_at_once, sender=c.by),
     ),
     "payer settles": (
         "payer",
-        lambda c, w: c.claims.settle(w.bills.number(1), 1_000, 1, NO_HASH, sender=c.by),
+        lambda c, w: c.claims.settle(w.bills.number(1), DECISION, sender=c.by),
     ),
-    "payer releases": (
+    "payer denies": (
         "payer",
-        lambda c, w: c.claims.release(w.bills.number(1), 1, sender=c.by),
+        lambda c, w: c.claims.deny(w.bills.number(1), 1, EXPLANATION, sender=c.by),
+    ),
+    "payer withdraws": (
+        "payer",
+        lambda c, w: c.claims.withdraw(
+            w.bills.number(1), c.ids[c.roles.payers[0]], 1, 0, b"", sender=c.by
+        ),
+    ),
+    "payer waives": (
+        "payer",
+        lambda c, w: c.claims.waive(
+            w.bills.number(8), c.ids[c.roles.payers[0]], 0, b"", sender=c.by
+        ),
+    ),
+    "hospital confirms a payment": (
+        "hospital",
+        lambda c, w: c.claims.confirmPayment(
+            w.bills.number(9), c.ids[c.roles.payers[0]], ROOT, w.bill_segment, 0, b"", sender=c.by
+        ),
+    ),
+    "payer recoups": (
+        "payer",
+        lambda c, w: c.claims.recoup(w.bills.number(9), 1, 1, EXPLANATION, sender=c.by),
+    ),
+    "payer is repaid": (
+        "payer",
+        lambda c, w: c.claims.repay(w.bills.number(11), 1, ROOT, sender=c.by),
+    ),
+    "payer books": ("payer", lambda c, w: c.claims.book(w.bills.number(9), sender=c.by)),
+    "payer revokes a booking": (
+        "payer",
+        lambda c, w: c.claims.revokeBooking(w.bills.number(10), 1, sender=c.by),
+    ),
+    "payer archives": ("payer", lambda c, w: c.claims.archive(w.bills.number(10), sender=c.by)),
+    "payer deposits": ("payer", lambda c, w: c.escrow.deposit(50, sender=c.by)),
+    "payer withdraws a deposit": (
+        "payer",
+        lambda c, w: c.escrow.withdraw(50, c.by, sender=c.by),
     ),
     "supervisor accredits": (
         "other_supervisor",
@@ -858,6 +921,7 @@ KIND_OF = {
 def attempt(
     invoices,
     claims,
+    escrow,
     prescriptions,
     policies,
     institutions,
@@ -877,6 +941,7 @@ def attempt(
         context = SimpleNamespace(
             invoices=invoices,
             claims=claims,
+            escrow=escrow,
             prescriptions=prescriptions,
             policies=policies,
             institutions=institutions,
@@ -963,14 +1028,15 @@ def test_act__a_second_after_the_accreditation__is_refused(
 
 
 def test_acts__every_write_function_of_an_institution__is_in_the_table(
-    institutions, invoices, claims, policies, prescriptions
+    institutions, invoices, claims, policies, prescriptions, escrow
 ):
     # Functions that anyone may call: the proof, or the patient's signature, is the authority, or
-    # that of each act in it. The keys of an institution have their rules in test_institutions.py.
-    anyone = {"open", "deliver", "multicall", "addOperator", "removeOperator"}
+    # that of each act in it; `pay` is for Claims. The keys of an institution have their rules in
+    # test_institutions.py.
+    anyone = {"open", "deliver", "multicall", "addOperator", "removeOperator", "pay"}
     written = {
         method.name
-        for contract in (institutions, invoices, claims, policies, prescriptions)
+        for contract in (institutions, invoices, claims, policies, prescriptions, escrow)
         for method in contract.contract_type.mutable_methods
     }
     source = "".join(str(call.__code__.co_names) for _, call in ACTS.values())
@@ -988,15 +1054,16 @@ def test_suspend__what_was_done_before__stays(
     payer,
     stranger,
     supervisor,
-    authorise_claim,
+    sign_claim,
     far_future,
 ):
     batch = issue_bills(2)
     institutions.suspend(ids[hospital], 1, sender=supervisor)
 
     invoices.open(*batch.proof(), sender=stranger)
-    signature = authorise_claim(batch.number(), payer, 1_000)
-    claims.lock(batch.number(), 1_000, far_future, signature, sender=payer)
+    signature = sign_claim(batch.number(), payer, 1_000)
+    terms = (1_000, far_future, 0, False, ZERO_ADDRESS)
+    claims.lock(*batch.proof(), terms, signature, sender=payer)
 
     assert claims.usageOf(batch.number()) == (1_000, 0)
 
