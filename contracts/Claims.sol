@@ -294,7 +294,11 @@ contract Claims is ClaimBook, PatientActs {
         if (claim.status() >= Status.Settled) revert ClaimIsSettled(number, payer, claim.amount());
         if (_isOpen(claim)) revert ClaimIsLocked(number, payer, claim.until());
         if (amount == 0) revert AmountZero(number);
-        if (!terms.fixedBenefit) _requireRemainder(header, claimable, amount);
+        if (!terms.fixedBenefit) {
+            // Most bills nobody has used before: what says so has just been read.
+            bool isUnused = claim == 0 && !isLater;
+            _requireRemainder(header, claimable, isUnused ? 0 : _usedOf(number), amount);
+        }
         if (terms.payee != address(0)) _requirePaid(number, header.currency);
         bytes32 act = Hashing.claimAuthorisation(number, payer, claim.sequence(), terms);
         _requireSigned(number, header.patient, act, terms.deadline, signature);
@@ -350,13 +354,18 @@ contract Claims is ClaimBook, PatientActs {
         _store(number, claim.ended(claim.amount(), claim.until(), to), isLater);
     }
 
-    function _requireRemainder(Hashing.InvoiceHeader calldata header, uint64 claimable, uint64 amount)
-        private
-        view
-    {
-        uint64 number = header.number;
+    function _usedOf(uint64 number) private view returns (uint64) {
         (uint64 locked, uint64 reimbursed) = usageOf(number);
-        uint64 used = locked + reimbursed;
+        return locked + reimbursed;
+    }
+
+    function _requireRemainder(
+        Hashing.InvoiceHeader calldata header,
+        uint64 claimable,
+        uint64 used,
+        uint64 amount
+    ) private view {
+        uint64 number = header.number;
         uint64 remainder = claimable > used ? claimable - used : 0;
         if (amount > remainder) revert OverRemainder(number, amount, remainder);
         if (remainder - amount < header.prescribed && !prescriptions.isHandedOver(header.prescription)) {

@@ -643,40 +643,40 @@ def test_deny__on_a_paused_ledger__is_accepted(
     assert claims.usageOf(number) == (0, 0)
 
 
-# Many payers: the first and six after it
+# Many payers: the first and four after it
 
 
-def test_lock__seven_payers__the_eighth_is_refused_until_one_leaves(
+def test_lock__five_payers__the_sixth_is_refused_until_one_leaves(
     claims, open_bill, payers, lock, settle, deny, refused
 ):
     number = open_bill(claimable=10_000)
-    for account in payers[:7]:
+    for account in payers[:5]:
         lock(number, account, 100)
-    assert claims.usageOf(number) == (700, 0)
+    assert claims.usageOf(number) == (500, 0)
 
     with refused(claims.TooManyLocks, number=number):
-        lock(number, payers[7], 100)
+        lock(number, payers[5], 100)
     settle(number, payers[2], 100)
-    lock(number, payers[7], 100)
-    assert claims.usageOf(number) == (700, 100)
+    lock(number, payers[5], 100)
+    assert claims.usageOf(number) == (500, 100)
     deny(number, payers[0])
     lock(number, payers[0], 50, sequence=1)
-    assert claims.usageOf(number) == (650, 100)
+    assert claims.usageOf(number) == (450, 100)
 
 
-def test_lock__seven_locks_expired__eighth_payer_finds_all_free(
+def test_lock__five_locks_expired__sixth_payer_finds_all_free(
     claims, open_bill, payers, lock, until_of, refused, chain
 ):
     number = open_bill(claimable=800)
-    for account in payers[:7]:
+    for account in payers[:5]:
         lock(number, account, 100)
-    second_until, last_until = until_of(number, payers[1]), until_of(number, payers[6])
+    second_until, last_until = until_of(number, payers[1]), until_of(number, payers[4])
 
     chain.pending_timestamp = second_until
     with refused(claims.TooManyLocks, number=number):
-        lock(number, payers[7], 100)
+        lock(number, payers[5], 100)
     chain.pending_timestamp = last_until + 1
-    lock(number, payers[7], 800)
+    lock(number, payers[5], 800)
 
     assert claims.usageOf(number) == (800, 0)
 
@@ -686,16 +686,16 @@ def test_lock__locks_that_end_one_after_another__free_one_after_another(
 ):
     number = open_bill(claimable=600)
     start = chain.pending_timestamp + 100
-    for place, account in enumerate(payers[:7]):
+    for place, account in enumerate(payers[:5]):
         chain.pending_timestamp = start + 10 * place
         lock(number, account, 2**place)
-    ends = [until_of(number, account) for account in payers[:7]]
+    ends = [until_of(number, account) for account in payers[:5]]
 
     for place, end in enumerate(ends):
         chain.mine(timestamp=end)
-        assert claims.usageOf(number) == (sum(2**later for later in range(place, 7)), 0)
+        assert claims.usageOf(number) == (sum(2**later for later in range(place, 5)), 0)
         chain.mine(timestamp=end + 1)
-        assert claims.usageOf(number) == (sum(2**later for later in range(place + 1, 7)), 0)
+        assert claims.usageOf(number) == (sum(2**later for later in range(place + 1, 5)), 0)
 
 
 # Reading several at once

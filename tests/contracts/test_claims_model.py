@@ -19,7 +19,7 @@ from medledger.core.states import Hold, Standing, Status
 
 STEPS = 250
 SEEDS = [int(seed) for seed in os.environ.get("MEDLEDGER_SEEDS", "20260105").split(",")]
-LATER_LOCKS = 6
+LATER_LOCKS = 4
 """Payers after the first of a bill that may have a lock at once."""
 EXPLANATION, PAYMENT = b"\x01" * 32, b"\x02" * 32
 
