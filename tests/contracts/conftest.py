@@ -157,7 +157,7 @@ def refused() -> Callable[..., AbstractContextManager[None]]:
 
     By itself `ape.reverts` passes any revert that it cannot decode, which is every revert of a
     view function, and ignores arguments that the error has and the test does not name. Views are
-    therefore sent as transactions: `ledger.requireUsable.transact(number, sender=stranger)`.
+    therefore sent as transactions: `ledger.requireUsable.transact(*proof, sender=stranger)`.
     """
 
     @contextmanager
@@ -808,7 +808,9 @@ def issue_bills(
 
 
 @steady
-def issue_red_letters(invoices: Any, bill_segment: Segment) -> Callable[..., Batch]:
+def issue_red_letters(
+    invoices: Any, bill_segment: Segment, issued_bills: dict[int, tuple[Batch, int]]
+) -> Callable[..., Batch]:
     """Issues a partial red letter for each amount of a bill that is opened, in one batch."""
 
     def issue(number: int, *amounts: int, **changes: Any) -> Batch:
@@ -820,12 +822,18 @@ def issue_red_letters(invoices: Any, bill_segment: Segment) -> Callable[..., Bat
             return InvoiceHeader(
                 number=red_letter,
                 claimable=amounts[place],
+                prescription=0,
+                prescribed=0,
                 body=keccak256(b"body" + word(red_letter)),
                 **(given | changes),
             )
 
         first = invoices.segmentOf(bill_segment.id).next
-        return _issue(invoices, bill_segment, len(amounts), header_of, None)
+        batch = _issue(invoices, bill_segment, len(amounts), header_of, None)
+        issued_bills.update(
+            (header.number, (batch, index)) for index, header in enumerate(batch.headers)
+        )
+        return batch
 
     return issue
 

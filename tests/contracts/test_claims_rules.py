@@ -245,17 +245,6 @@ def test_lock__fixed_benefit_after_a_denied_claim__is_no_part_of_the_usage(
     assert claims.usageOf(number) == (1_000, 0)
 
 
-def test_settle__fixed_benefit_on_a_bill_reversed_meanwhile__is_refused(
-    claims, open_bill, payer, lock, settle, reverse, refused
-):
-    number = open_bill()
-    lock(number, payer, 1_000, fixed=True)
-    red_letter = reverse(number)
-
-    with refused(claims.InvoiceIsReversed, number=number, redLetter=red_letter):
-        settle(number, payer, 1_000)
-
-
 # I6: withdrawal
 
 
