@@ -295,7 +295,7 @@ def test_lock__reversed_bill_or_red_letter__is_refused(
     segment = bill_segment.id
     invoices.reverse(segment, number, segment, red_letter, 1, sender=hospital)
 
-    with refused(claims.InvoiceIsReversed, number=number, redLetter=red_letter):
+    with refused(invoices.InvoiceIsReversed, number=number, redLetter=red_letter):
         lock(number, payer, 1_000)
     with refused(invoices.InvoiceIsRedLetter, number=red_letter):
         lock(red_letter, payer, 1_000)

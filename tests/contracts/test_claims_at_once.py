@@ -188,7 +188,7 @@ def test_lock_and_settle_many__one_bad_claim__reverts_all_and_is_named(
     attempt(invoices.DocumentIsHeld, number=numbers[3])
     invoices.release(bill_segment.id, numbers[3], sender=hospital)
     invoices.reverse(bill_segment.id, numbers[5], bill_segment.id, numbers[7], 1, sender=hospital)
-    attempt(claims.InvoiceIsReversed, number=numbers[5], redLetter=numbers[7])
+    attempt(invoices.InvoiceIsReversed, number=numbers[5], redLetter=numbers[7])
     assert claims.usagesOf(numbers) == ([0] * 8, [0] * 8)
 
 
@@ -205,6 +205,36 @@ def test_lock_and_settle_many__none_too_many_or_unequal__is_refused(
         expected = dict(zip(("headers", "settlements", "signatures"), counts, strict=True))
         with refused(claims.ClaimCountInvalid, **expected):
             claims.lockAndSettleMany(parts[0], head, path, *parts[1:], sender=payer)
+
+
+def test_lock_and_settle_many__as_many_as_can_be__settles_all(claims, issue_bills, payer, many):
+    batch = issue_bills(200)
+
+    receipt = claims.lockAndSettleMany(*many(batch, range(200), payer, 100), sender=payer)
+
+    numbers = [batch.number(index) for index in range(200)]
+    assert len(receipt.logs) == 200
+    assert claims.usagesOf(numbers) == ([0] * 200, [100] * 200)
+
+
+def test_lock_and_settle_many__bill_on_paper_or_reversed_in_part__counts_for_what_is_left(
+    claims, invoices, issue_bills, issue_red_letters, payer, many, hospital, stranger, bill_segment,
+    refused,
+):  # fmt: skip
+    batch = issue_bills(3, claimable=10_000)
+    numbers, segment = [batch.number(index) for index in range(3)], bill_segment.id
+    invoices.open(*batch.proof(1), sender=stranger)
+    letter = issue_red_letters(numbers[1], 4_000).proof()
+    invoices.reversePart(segment, numbers[1], segment, *letter, 1, sender=hospital)
+    invoices.exchangeForPaper(segment, numbers[2], PAYMENT, sender=hospital)
+
+    with refused(claims.OverRemainder, number=numbers[1], amount=6_001, remainder=6_000):
+        claims.lockAndSettleMany(*many(batch, [0, 1], payer, 6_001), sender=payer)
+    with refused(invoices.InvoiceOnPaper, number=numbers[2]):
+        claims.lockAndSettleMany(*many(batch, [0, 1, 2], payer, 6_000), sender=payer)
+    invoices.voidPaper(segment, numbers[2], sender=hospital)
+    claims.lockAndSettleMany(*many(batch, [0, 1, 2], payer, 6_000), sender=payer)
+    assert claims.usagesOf(numbers) == ([0] * 3, [6_000] * 3)
 
 
 def test_lock_and_settle_many__number_before_the_batch__is_refused(

@@ -39,6 +39,7 @@ class Claim:
 class Bill:
     claimable: int
     born_on_hold: bool
+    opened: bool = False
     first: int = 0
     """The payer that came first, whatever it did since."""
     hold: Hold = Hold.AS_ISSUED
@@ -398,7 +399,10 @@ def start(
             batch = issue_bills(count, claimable=claimable, on_hold=on_hold)
             for index in range(count):
                 proofs[batch.number(index)] = batch.proof(index)
-                bills[batch.number(index)] = Bill(claimable, on_hold)
+                if on_hold:
+                    # What was born on hold can be released once it is opened.
+                    invoices.open(*batch.proof(index), sender=supervisor)
+                bills[batch.number(index)] = Bill(claimable, on_hold, opened=on_hold)
         ledger = Ledger(
             chain,
             invoices,

@@ -401,15 +401,13 @@ def test_recoup_due__bill_reversed__is_all_that_was_reimbursed(
 
 
 @pytest.fixture
-def deliver_all(prescriptions, issue_prescriptions, stranger, pharmacy, accept, deliver):
+def deliver_all(issue_prescription, pharmacy, accept, dispense, deliver):
     """A prescription of 24 units, and a function that brings all of it to the patient."""
-    batch = issue_prescriptions(1, quantities=(24,))
-    number = batch.number()
-    prescriptions.open(*batch.proof(), sender=stranger)
+    number = issue_prescription(quantities=(24,))
 
     def act():
         accept(number, pharmacy)
-        prescriptions.dispense(number, [24], sender=pharmacy)
+        dispense(number, 24)
         deliver(number)
 
     return number, act
@@ -691,7 +689,7 @@ def test_settle__without_settlement_token_in_the_deployment__no_payee_is_taken(
     batch = issue_bills(1)
     ledger, escrow, claims = deploy_claims(institutions, prescriptions, 100, supervisor)
     serial = batch.number() - bill_segment.number(0)
-    ledger.allot(ids[hospital], bill_segment.code, serial, serial, sender=supervisor)
+    ledger.allot(ids[hospital], bill_segment.code, serial, serial, False, sender=supervisor)
     issued = ledger.issue(1, batch.number(), 1, batch.tree.root, sender=hospital)
     head = (batch.number(), 1, 1, issued.timestamp)
     header = batch.headers[0].as_abi()
