@@ -47,7 +47,7 @@ def lock(session: Session, evidence: Path, authorisation: Path) -> Output:
     """Lock the authorised amount of a bill.
 
     EVIDENCE is the bill's evidence file; - reads standard input. Nobody else can claim that part
-    until it is settled or released, or the lock period is over.
+    until it is settled, denied or withdrawn, or the lock period is over.
     """
     shown, signed = read_evidence(evidence), read_authorisation(authorisation)
     payer = session.payer()
