@@ -27,6 +27,7 @@ abstract contract DocumentLedger is IDocumentLedger, Pausable, SignedActs {
     mapping(uint64 first => bytes32) public headHashOf;
     mapping(uint64 number => Hold) public holdOf;
     uint32 public segmentCount;
+    mapping(uint64 group => uint256) private _marks; // a bit for each of 256 numbers
 
     constructor(IInstitutions institutions_, uint8 issuerKind) {
         institutions = institutions_;
@@ -102,6 +103,7 @@ abstract contract DocumentLedger is IDocumentLedger, Pausable, SignedActs {
     function hold(uint32 segment, uint64 number) external {
         _requireIssuedByCaller(segment, number);
         if (holdOf[number] == Hold.Held) revert DocumentIsHeld(number);
+        _mark(number);
         holdOf[number] = Hold.Held;
         emit DocumentHeld(number, msg.sender);
     }
@@ -160,6 +162,18 @@ abstract contract DocumentLedger is IDocumentLedger, Pausable, SignedActs {
         Segment memory record = _segmentOfCaller(segment);
         if (number < record.first || number > record.last) revert NumberOutsideSegment(number, segment);
         if (number >= record.next) revert NumberNotIssued(number);
+    }
+
+    /// @dev Notes that something may stand against a document's use. Whatever forbids the use of a document
+    /// must call it: see `_isMarked`.
+    function _mark(uint64 number) internal {
+        _marks[number >> 8] |= 1 << (number & 0xff);
+    }
+
+    /// @dev Whether any record of the document need be read. One read answers for 256 neighbours, so that the
+    /// use of many documents of a batch, against which nothing stands, reads hardly anything of them.
+    function _isMarked(uint64 number) internal view returns (bool) {
+        return _marks[number >> 8] & (1 << (number & 0xff)) != 0;
     }
 
     /// @dev `bornOnHold` is what the document's header says.

@@ -54,6 +54,8 @@ contract Invoices is IInvoices, DocumentLedger {
         _requireReversible(segment, number, redSegment, redLetter);
         uint64 amount = claimableOf(number);
 
+        _mark(number);
+        _mark(redLetter);
         _invoices[number].standing = Standing.Reversed;
         _invoices[redLetter].standing = Standing.RedLetter;
         _reversals[number].redLetter = redLetter;
@@ -82,6 +84,8 @@ contract Invoices is IInvoices, DocumentLedger {
         uint64 left = claimableOf(number);
         if (amount == 0 || amount > left) revert ReversalAmountInvalid(number, amount, left);
 
+        _mark(number);
+        _mark(redLetter);
         record.standing = Standing.PartlyReversed;
         _invoices[redLetter].standing = Standing.RedLetter;
         _reversals[number].amount += amount;
@@ -96,9 +100,9 @@ contract Invoices is IInvoices, DocumentLedger {
         Invoice storage record = _invoices[number];
         _requireStanding(number, record.standing);
         _requireNotHeld(number, record.bornOnHold);
-        (uint64 locked, uint64 reimbursed) = claims.usageOf(number);
-        if (locked != 0 || reimbursed != 0) revert InvoiceInUse(number, locked, reimbursed);
+        _requireUnused(number);
 
+        _mark(number);
         record.standing = Standing.OnPaper;
         emit InvoiceExchanged(number, paperHash, msg.sender);
     }
@@ -142,6 +146,25 @@ contract Invoices is IInvoices, DocumentLedger {
     }
 
     /// @inheritdoc IInvoices
+    function requireUsable(
+        Hashing.InvoiceHeader[] calldata headers,
+        Hashing.TreeHead calldata head,
+        bytes32[] calldata path
+    ) external view whenNotPaused returns (uint64[] memory claimable) {
+        bytes32[] memory leaves = new bytes32[](headers.length);
+        uint256[] memory indexes = new uint256[](headers.length);
+        claimable = new uint64[](headers.length);
+        for (uint256 i = 0; i < headers.length; ++i) {
+            leaves[i] = Hashing.invoiceLeaf(headers[i]);
+            // A number below the first one gives an index that no batch has.
+            unchecked { indexes[i] = uint256(headers[i].number) - head.first; }
+            claimable[i] = _requireUsable(headers[i]);
+        }
+        bytes32 root = Hashing.rootOfSharedPath(leaves, indexes, head.count, path);
+        if (headHashOf[head.first] != Hashing.headHash(head, root)) revert ProofInvalid(headers[0].number);
+    }
+
+    /// @inheritdoc IInvoices
     function claimableOf(uint64 number) public view returns (uint64) {
         Invoice storage record = _invoices[number];
         Standing standing = record.standing;
@@ -150,23 +173,18 @@ contract Invoices is IInvoices, DocumentLedger {
         return record.claimable - _reversals[number].amount;
     }
 
-    /// @inheritdoc IInvoices
-    function requireUsable(uint64 number)
-        external
-        view
-        whenNotPaused
-        returns (address patient, uint64 claimable)
-    {
-        Invoice storage record = _invoices[number];
-        Standing standing = record.standing;
-        patient = record.patient;
-        claimable = record.claimable;
-        if (patient == address(0)) revert InvoiceNotOpened(number);
-        if (standing != Standing.Regular) {
+    /// @dev What can be claimed of a bill, if its header is true.
+    function _requireUsable(Hashing.InvoiceHeader calldata header) private view returns (uint64 claimable) {
+        uint64 number = header.number;
+        claimable = header.claimable;
+        if (header.patient == address(0)) revert PatientMissing(number);
+        if (header.prescribed > claimable) revert OverClaimable(number, header.prescribed, claimable);
+        if (header.onHold || _isMarked(number)) {
+            Standing standing = _invoices[number].standing;
             _requireStanding(number, standing);
-            claimable -= _reversals[number].amount;
+            _requireNotHeld(number, header.onHold);
+            if (standing == Standing.PartlyReversed) claimable -= _reversals[number].amount;
         }
-        _requireNotHeld(number, record.bornOnHold);
     }
 
     function _mayBeBornOnHold(uint64 number) internal view override returns (bool) {
@@ -181,10 +199,14 @@ contract Invoices is IInvoices, DocumentLedger {
         Standing standing = _invoices[redLetter].standing;
         _requireStanding(redLetter, standing);
         if (standing == Standing.PartlyReversed) revert InvoiceIsPartlyReversed(redLetter);
-        (uint64 locked, uint64 reimbursed) = claims.usageOf(number);
+        (uint256 locked, uint256 reimbursed) = claims.takenOf(number);
         if (locked != 0) revert InvoiceInUse(number, locked, reimbursed);
-        (locked, reimbursed) = claims.usageOf(redLetter);
-        if (locked != 0 || reimbursed != 0) revert InvoiceInUse(redLetter, locked, reimbursed);
+        _requireUnused(redLetter);
+    }
+
+    function _requireUnused(uint64 number) private view {
+        (uint256 locked, uint256 reimbursed) = claims.takenOf(number);
+        if (locked != 0 || reimbursed != 0) revert InvoiceInUse(number, locked, reimbursed);
     }
 
     /// @dev Reverts unless the bill stands, at least in part.

@@ -4,6 +4,7 @@ pragma solidity 0.8.30;
 import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
 import {DocumentLedger} from "./DocumentLedger.sol";
 import {PatientActs} from "./PatientActs.sol";
+import {IHandedOver} from "./interfaces/IHandedOver.sol";
 import {IInstitutions} from "./interfaces/IInstitutions.sol";
 import {IPrescriptionPolicies} from "./interfaces/IPrescriptionPolicies.sol";
 import {IPrescriptions} from "./interfaces/IPrescriptions.sol";
@@ -269,7 +270,7 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         emit CancelRequested(number, progress.sequence, reason, msg.sender);
     }
 
-    /// @inheritdoc IPrescriptions
+    /// @inheritdoc IHandedOver
     function isHandedOver(uint64 number) external view returns (bool) {
         (Terms memory terms, Progress memory progress) = _load(number);
         return progress.state == State.Delivered && terms.flags & UNCONFIRMED == 0;

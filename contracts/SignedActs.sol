@@ -16,8 +16,14 @@ abstract contract SignedActs is EIP712 {
     function _isSignedBy(address signer, bytes32 structHash, bytes calldata signature) internal view returns (bool) {
         bytes32 digest = _hashTypedDataV4(structHash);
         // The key first: only where it did not sign is it worth the price to ask whether there is a wallet.
-        (address recovered, ECDSA.RecoverError problem,) = ECDSA.tryRecover(digest, signature);
-        if (problem == ECDSA.RecoverError.NoError && recovered == signer) return true;
+        if (signature.length == 65 && _isByKey(signer, digest, signature)) return true;
         return SignatureChecker.isValidERC1271SignatureNow(signer, digest, signature);
+    }
+
+    /// @param signature 65 bytes: r, s, v. Taken apart here, for to copy it into memory takes gas.
+    function _isByKey(address signer, bytes32 digest, bytes calldata signature) private pure returns (bool) {
+        (bytes32 r, bytes32 s) = (bytes32(signature[:32]), bytes32(signature[32:64]));
+        (address recovered, ECDSA.RecoverError problem,) = ECDSA.tryRecover(digest, uint8(signature[64]), r, s);
+        return problem == ECDSA.RecoverError.NoError && recovered == signer;
     }
 }

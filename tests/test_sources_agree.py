@@ -65,6 +65,9 @@ def test_kinds_of_document__each__has_one_entry_with_a_branch_of_its_own() -> No
         "INVOICE_HEADER",
         "PRESCRIPTION_HEADER",
         "CLAIM_AUTHORISATION",
+        "CLAIM_WITHDRAWAL",
+        "PAYER_WAIVER",
+        "PAYMENT_CONFIRMATION",
         "ACCEPT_AUTHORISATION",
         "DELIVERY_CONFIRMATION",
         "BATCH_ENDORSEMENT",
@@ -95,7 +98,7 @@ def test_type_string__of_each_header__has_the_structs_members() -> None:
 def test_type_hashes__of_all_solidity__are_known_to_python() -> None:
     names = re.findall(r"(\w+)_TYPEHASH\s*=", SOURCES["Hashing"])
 
-    assert len(names) == 11
+    assert len(names) == 14
     assert all(hasattr(hashing, f"{name}_TYPE") for name in names)
 
 

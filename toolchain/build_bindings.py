@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import keyword
 import re
 import subprocess
 import sys
@@ -26,7 +27,11 @@ TARGET = ROOT / "src" / "medledger" / "chain" / "bindings.py"
 
 LEDGERS = tuple(entry.ledger for entry in KINDS.values())
 BASE = "DocumentLedger"
-CORE_STRUCTS = {*(f"{kind}Header" for kind in KINDS), "TreeHead"}
+TOKEN = "SettlementToken"
+"""Its functions only: what any settlement token has, and minting on local chains."""
+CLAIM_STRUCTS = {"ClaimTerms", "Decision", "Settlement"}
+HASHED_STRUCTS = {*(f"{kind}Header" for kind in KINDS), "TreeHead"}
+CORE_STRUCTS = CLAIM_STRUCTS | HASHED_STRUCTS
 
 HEADER = f'''"""The contracts as typed Python classes.
 
@@ -43,7 +48,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from medledger.chain.contract import Call, Contract
-from medledger.core.hashing import {", ".join(sorted(CORE_STRUCTS))}
+from medledger.core.claims import {", ".join(sorted(CLAIM_STRUCTS))}
+from medledger.core.hashing import {", ".join(sorted(HASHED_STRUCTS))}
 from medledger.core.states import Hold, Standing, State, Status
 
 '''
@@ -80,9 +86,11 @@ def render() -> str:
     parts.append(
         contract_class(BASE, "Contract", list(shared.values()), "What all document ledgers share.")
     )
-    for name in CONTRACTS:
+    token = json.loads((ARTIFACTS / f"{TOKEN}.json").read_text(encoding="utf-8"))["abi"]
+    for name in (*CONTRACTS, TOKEN):
         ledger = name in LEDGERS
-        own = [e for e in functions_of(abis[name]) if not (ledger and e["name"] in shared)]
+        functions = functions_of(token if name == TOKEN else abis[name])
+        own = [e for e in functions if not (ledger and e["name"] in shared)]
         parts.append(
             contract_class(name, BASE if ledger else "Contract", own, f"`contracts/{name}.sol`.")
         )
@@ -223,7 +231,7 @@ def converted(item: dict[str, Any], value: str) -> str:
 
 def snake(name: str) -> str:
     spelled = re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: "_" + match[1].lower(), name)
-    return spelled.lower()
+    return f"{spelled}_" if keyword.iskeyword(spelled) else spelled.lower()
 
 
 def formatted(text: str) -> str:

@@ -62,10 +62,13 @@ interface IInvoices is IDocumentLedger {
     error InvoiceIsReversed(uint64 number, uint64 redLetter);
     /// @notice The bill is a red-letter bill: it reverses another one.
     error InvoiceIsRedLetter(uint64 number);
-    /// @notice The bill is in use: payers have locked or reimbursed this much of it (minor units).
-    error InvoiceInUse(uint64 number, uint64 locked, uint64 reimbursed);
+    /// @notice The bill is in use: payers have locked or reimbursed this much on it, fixed benefits too (minor
+    /// units).
+    error InvoiceInUse(uint64 number, uint256 locked, uint256 reimbursed);
     /// @notice The bill has been reversed in part, so it cannot reverse another one.
     error InvoiceIsPartlyReversed(uint64 number);
+    /// @notice The header says that more pays for a prescription than can be claimed (minor units).
+    error OverClaimable(uint64 number, uint64 prescribed, uint64 claimable);
     /// @notice A bill cannot reverse itself.
     error RedLetterIsOriginal(uint64 number);
     /// @notice The red letter is of another patient or currency, or was not born on hold.
@@ -79,8 +82,9 @@ interface IInvoices is IDocumentLedger {
     /// @notice The commitment to the paper copy is zero.
     error PaperHashMissing(uint64 number);
 
-    /// @notice Proves a bill's header and stores what claims need of it; a second time only proves.
-    /// @dev Anyone may call: the proof is the authority.
+    /// @notice Proves a bill's header and stores what later acts need of it; a second time only proves.
+    /// @dev Anyone may call: the proof is the authority. A claim does not need it: it brings the proof. A
+    /// patient's withdrawal, waiver or confirmation does.
     function open(
         Hashing.InvoiceHeader calldata header,
         Hashing.TreeHead calldata head,
@@ -149,9 +153,17 @@ interface IInvoices is IDocumentLedger {
     /// bill that was never opened.
     function claimableOf(uint64 number) external view returns (uint64);
 
-    /// @notice Patient and what is claimable of a bill that may be used now; reverts otherwise.
-    /// @dev Used means: opened, neither reversed in whole nor a red letter, not on paper, not on hold,
-    /// ledger not paused.
-    /// Warning: says nothing of what is locked or reimbursed.
-    function requireUsable(uint64 number) external view returns (address patient, uint64 claimable);
+    /// @notice What payers may claim in all of bills that may be used now; reverts unless all of them may.
+    /// @param headers Of one batch, in order of number, at least one.
+    /// @param head Tree head of the batch.
+    /// @param path Shared path of the headers; for one header its inclusion path.
+    /// @return claimable Of each bill, less what was reversed, minor units.
+    /// @dev Used means: issued with this header, neither reversed in whole nor a red letter, not on paper,
+    /// not on hold, ledger not paused. Nothing is stored: who uses a bill proves it. Warning: says nothing
+    /// of what is locked or reimbursed.
+    function requireUsable(
+        Hashing.InvoiceHeader[] calldata headers,
+        Hashing.TreeHead calldata head,
+        bytes32[] calldata path
+    ) external view returns (uint64[] memory claimable);
 }

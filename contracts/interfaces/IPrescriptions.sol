@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {Hashing} from "../libraries/Hashing.sol";
 import {IDocumentLedger} from "./IDocumentLedger.sol";
+import {IHandedOver} from "./IHandedOver.sol";
 import {IPatientActs} from "./IPatientActs.sol";
 import {IPrescriptionPolicies} from "./IPrescriptionPolicies.sol";
 
@@ -10,7 +11,7 @@ import {IPrescriptionPolicies} from "./IPrescriptionPolicies.sol";
 /// @notice One pharmacy at a time accepts a prescription, reviews and dispenses its lines, hands the
 /// parcel to a courier, and the patient confirms the delivery.
 /// @dev Several acts of one caller may be put into one transaction with `multicall`.
-interface IPrescriptions is IDocumentLedger, IPatientActs {
+interface IPrescriptions is IDocumentLedger, IPatientActs, IHandedOver {
     /// @notice Where a prescription is.
     enum State {
         NotOpened,
@@ -290,10 +291,6 @@ interface IPrescriptions is IDocumentLedger, IPatientActs {
 
     /// @notice Asks the pharmacy that has it to return it. Until it answers, no other takes over.
     function requestCancel(uint32 segment, uint64 number, uint16 reason) external;
-
-    /// @notice Whether the patient has confirmed all that was prescribed for this fill.
-    /// @dev Warning: false again once the next fill is accepted.
-    function isHandedOver(uint64 number) external view returns (bool);
 
     /// @notice The prescription's record.
     /// @dev Warning: all zero, `NotOpened`, for a prescription never accepted, issued or not.

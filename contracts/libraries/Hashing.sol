@@ -14,6 +14,8 @@ library Hashing {
     /// @param claimable Patient-borne part in minor units.
     /// @param currency ISO 4217 numeric code.
     /// @param onHold Born held: unusable until the hospital releases it.
+    /// @param prescription Number of the prescription that the bill charges for, 0 for none.
+    /// @param prescribed Claimable part, in minor units, that pays for that prescription.
     /// @param body Commitment to the sealed fields.
     struct InvoiceHeader {
         uint64 number;
@@ -21,6 +23,8 @@ library Hashing {
         uint64 claimable;
         uint16 currency;
         bool onHold;
+        uint64 prescription;
+        uint64 prescribed;
         bytes32 body;
     }
 
@@ -94,11 +98,29 @@ library Hashing {
         uint64 issuedAt;
     }
 
+    /// @notice The terms on which a patient allows a payer to claim.
+    /// @param amount Minor units.
+    /// @param deadline Last second, Unix time, at which the payer may lock.
+    /// @param afterPayer Payer that must have decided before this one settles; 0 for none.
+    /// @param fixedBenefit The policy pays a sum of its own, and takes nothing of the bill's remainder.
+    /// @param payee Who is paid in the settlement token; 0 where payment is off chain.
+    struct ClaimTerms {
+        uint64 amount;
+        uint64 deadline;
+        uint32 afterPayer;
+        bool fixedBenefit;
+        address payee;
+    }
+
     /// @notice The path has not the length that this index in this tree size has.
     error PathLengthWrong(uint256 index, uint256 count, uint256 length);
+    /// @notice The path has not the length that these leaves share in this tree size.
+    error SharedPathLengthWrong(uint256 leaves, uint256 count, uint256 length);
+    /// @notice The index is not above the one before it, or not within the tree size.
+    error IndexOutOfOrder(uint256 index, uint256 count);
 
     bytes32 internal constant INVOICE_HEADER_TYPEHASH = keccak256(
-        "InvoiceHeader(uint64 number,address patient,uint64 claimable,uint16 currency,bool onHold,bytes32 body)"
+        "InvoiceHeader(uint64 number,address patient,uint64 claimable,uint16 currency,bool onHold,uint64 prescription,uint64 prescribed,bytes32 body)"
     );
     bytes32 internal constant PRESCRIPTION_HEADER_TYPEHASH = keccak256(
         "PrescriptionHeader(uint64 number,address patient,uint40 authoredAt,uint40 validUntil,uint64 licence,uint16 drugClass,uint16[] quantities,uint8 substitutable,uint8 repeats,uint32 interval,bool onHold,bytes32 body)"
@@ -109,8 +131,15 @@ library Hashing {
     bytes32 internal constant RECORD_HEADER_TYPEHASH =
         keccak256("RecordHeader(uint64 number,address patient,uint64 amends,uint8 recordType,bytes32 body)");
     bytes32 internal constant CLAIM_AUTHORISATION_TYPEHASH = keccak256(
-        "ClaimAuthorisation(uint64 number,uint32 payer,uint64 amount,uint32 sequence,uint64 deadline)"
+        "ClaimAuthorisation(uint64 number,uint32 payer,uint64 amount,uint32 sequence,uint64 deadline,uint32 afterPayer,bool fixedBenefit,address payee)"
     );
+    bytes32 internal constant CLAIM_WITHDRAWAL_TYPEHASH = keccak256(
+        "ClaimWithdrawal(uint64 number,uint32 payer,uint16 reason,uint32 sequence,uint64 deadline)"
+    );
+    bytes32 internal constant PAYER_WAIVER_TYPEHASH =
+        keccak256("PayerWaiver(uint64 number,uint32 payer,uint32 sequence,uint64 deadline)");
+    bytes32 internal constant PAYMENT_CONFIRMATION_TYPEHASH =
+        keccak256("PaymentConfirmation(uint64 number,uint32 payer,bytes32 payment,uint64 deadline)");
     bytes32 internal constant ACCEPT_AUTHORISATION_TYPEHASH = keccak256(
         "AcceptAuthorisation(uint64 number,uint32 pharmacy,uint16 sequence,uint64 deadline)"
     );
@@ -128,19 +157,16 @@ library Hashing {
         keccak256("AccessRevocation(uint64 number,uint32 institution,uint8 purpose,uint32 sequence)");
 
     function invoiceLeaf(InvoiceHeader calldata header) internal pure returns (bytes32) {
-        return leaf(
-            keccak256(
-                abi.encode(
-                    INVOICE_HEADER_TYPEHASH,
-                    header.number,
-                    header.patient,
-                    header.claimable,
-                    header.currency,
-                    header.onHold,
-                    header.body
-                )
-            )
-        );
+        bytes32 structHash;
+        bytes32 typeHash = INVOICE_HEADER_TYPEHASH;
+        // All eight members are of fixed size, so calldata holds their encoding: copied, not made anew.
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, typeHash)
+            calldatacopy(add(free, 0x20), header, 0x100)
+            structHash := keccak256(free, 0x120)
+        }
+        return leaf(structHash);
     }
 
     /// @dev The words of the calldata are EIP-712's encoding, but for the seventh: the hash of the array
@@ -191,12 +217,49 @@ library Hashing {
         );
     }
 
-    function claimAuthorisation(uint64 number, uint32 payer, uint64 amount, uint32 sequence, uint64 deadline)
+    function claimAuthorisation(uint64 number, uint32 payer, uint32 sequence, ClaimTerms calldata terms)
+        internal
+        pure
+        returns (bytes32 found)
+    {
+        bytes32 typeHash = CLAIM_AUTHORISATION_TYPEHASH;
+        (uint256 bill, uint256 institution, uint256 used) = (number, payer, sequence);
+        // The terms are of fixed size, so calldata holds their encoding: the amount stands before the
+        // sequence, the other four members after it.
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, typeHash)
+            mstore(add(free, 0x20), bill)
+            mstore(add(free, 0x40), institution)
+            calldatacopy(add(free, 0x60), terms, 0x20)
+            mstore(add(free, 0x80), used)
+            calldatacopy(add(free, 0xa0), add(terms, 0x20), 0x80)
+            found := keccak256(free, 0x120)
+        }
+    }
+
+    function claimWithdrawal(uint64 number, uint32 payer, uint16 reason, uint32 sequence, uint64 deadline)
         internal
         pure
         returns (bytes32)
     {
-        return keccak256(abi.encode(CLAIM_AUTHORISATION_TYPEHASH, number, payer, amount, sequence, deadline));
+        return keccak256(abi.encode(CLAIM_WITHDRAWAL_TYPEHASH, number, payer, reason, sequence, deadline));
+    }
+
+    function payerWaiver(uint64 number, uint32 payer, uint32 sequence, uint64 deadline)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(PAYER_WAIVER_TYPEHASH, number, payer, sequence, deadline));
+    }
+
+    function paymentConfirmation(uint64 number, uint32 payer, bytes32 payment, uint64 deadline)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(PAYMENT_CONFIRMATION_TYPEHASH, number, payer, payment, deadline));
     }
 
     function acceptAuthorisation(uint64 number, uint32 pharmacy, uint16 sequence, uint64 deadline)
@@ -306,5 +369,47 @@ library Hashing {
             last >>= 1;
         }
         if (last != 0) revert PathLengthWrong(index, count, path.length);
+    }
+
+    /// @dev The root that `path` leads to from several leaves at ascending indexes of `count`. From
+    /// the leaves up, left to right, each node whose sibling is not known takes the next hash of the
+    /// path, so indexes and count alone say how many it holds, and each has one place. For one leaf it is the
+    /// path of `rootOfPath`. Overwrites `nodes` and `indexes`: nothing else needs them afterwards.
+    function rootOfSharedPath(
+        bytes32[] memory nodes,
+        uint256[] memory indexes,
+        uint256 count,
+        bytes32[] calldata path
+    ) internal pure returns (bytes32) {
+        _requireAscending(indexes, count);
+        uint256 leaves = indexes.length;
+        uint256 known = leaves;
+        uint256 used = 0;
+        for (uint256 width = count; width > 1; width = (width + 1) >> 1) {
+            uint256 above = 0;
+            for (uint256 i = 0; i < known; ++above) {
+                uint256 index = indexes[i];
+                bytes32 found = nodes[i++];
+                if (index & 1 == 0 && i < known && indexes[i] == index + 1) {
+                    found = node(found, nodes[i++]);
+                } else if (index & 1 == 1 || index + 1 < width) {
+                    if (used == path.length) revert SharedPathLengthWrong(leaves, count, path.length);
+                    bytes32 sibling = path[used++];
+                    found = index & 1 == 1 ? node(sibling, found) : node(found, sibling);
+                } // else it is the right edge, unpaired, and moves up unchanged.
+                nodes[above] = found;
+                indexes[above] = index >> 1;
+            }
+            known = above;
+        }
+        if (used != path.length) revert SharedPathLengthWrong(leaves, count, path.length);
+        return nodes[0];
+    }
+
+    function _requireAscending(uint256[] memory indexes, uint256 count) private pure {
+        for (uint256 i = 0; i < indexes.length; ++i) {
+            bool ascends = i == 0 || indexes[i] > indexes[i - 1];
+            if (!ascends || indexes[i] >= count) revert IndexOutOfOrder(indexes[i], count);
+        }
     }
 }

@@ -373,6 +373,15 @@ class PathLengthWrong(Refusal):
     message = "a path of {length} is wrong for index {index} of {count}"
 
 
+class SharedPathLengthWrong(Refusal):
+    message = "a shared path of {length} is wrong for {leaves} of {count}"
+
+
+class IndexOutOfOrder(Refusal):
+    message = "index {index} is not above the one before it, or not within {count}"
+    hint = "give the bills of one batch in order of number, each once"
+
+
 class PatientMissing(Refusal):
     message = "the header of {number} names no patient"
 
@@ -419,7 +428,12 @@ class InvoiceIsRedLetter(Refusal):
 
 class InvoiceInUse(Refusal):
     message = "bill {number} is in use: {locked} locked, {reimbursed} reimbursed"
-    hint = "wait for the payers to settle or release"
+    hint = "wait for the payers to settle, deny or withdraw"
+
+
+class OverClaimable(Refusal):
+    message = "bill {number} says that {prescribed} of its {claimable} pay for a prescription"
+    hint = "the hospital reverses it and issues a right one"
 
 
 class InvoiceIsPartlyReversed(Refusal):
@@ -456,15 +470,25 @@ class PaperHashMissing(Refusal):
 
 
 class LedgerMismatch(Refusal):
-    message = "the invoice ledger {invoices} was deployed for another Claims contract"
+    message = "{ledger} was deployed for another Claims contract"
+    hint = "deploy all contracts together: medledger deploy"
+
+
+class InstitutionsMismatch(Refusal):
+    message = "{ledger} asks other institutions than the new contract"
+    hint = "deploy all contracts together: medledger deploy"
 
 
 class LockPeriodInvalid(Refusal):
-    message = "the lock period is zero"
+    message = "a lock period of {lockPeriod} s is none, or longer than 366 days"
+
+
+class ClaimCountInvalid(Refusal):
+    message = "{headers} bills, {settlements} settlements, {signatures} signatures: not 1 to 200"
 
 
 class AmountZero(Refusal):
-    message = "the amount is zero"
+    message = "the amount for bill {number} is zero"
 
 
 class ClaimIsLocked(Refusal):
@@ -479,12 +503,65 @@ class ClaimNotLocked(Refusal):
     message = "payer {payer} has no open lock on bill {number}"
 
 
+class ClaimForbids(Refusal):
+    message = "payer {payer}'s claim on bill {number} is {status!s}, which forbids this"
+
+
 class OverRemainder(Refusal):
     message = "{amount} is more than the {remainder} left of bill {number} (minor units)"
 
 
 class OverLock(Refusal):
     message = "{amount} is more than the {locked} locked of bill {number} (minor units)"
+
+
+class OverReimbursed(Refusal):
+    message = "{amount} is more than the {reimbursed} reimbursed of bill {number} (minor units)"
+
+
+class OverRecoupDue(Refusal):
+    message = "{amount} is more than the {due} due back of bill {number} (minor units)"
+    hint = "demand it first, or let the hospital reverse the bill"
+
+
+class PrescriptionNotHandedOver(Refusal):
+    message = "part of bill {number} pays for prescription {prescription}, not handed over yet"
+    hint = "claim it once the patient has all that was prescribed"
+
+
+class PayerUndecided(Refusal):
+    message = "payer {payer}, which comes first, has not decided on bill {number}"
+    hint = "wait for its decision, or let it or the patient waive it"
+
+
+class ExplanationMissing(Refusal):
+    message = "the decision on bill {number} has no explanation"
+
+
+class PaymentMissing(Refusal):
+    message = "the payment for bill {number} has no reference"
+
+
+class PaymentIsConfirmed(Refusal):
+    message = "payer {payer}'s payment for bill {number} is confirmed already"
+
+
+class PaymentDiffers(Refusal):
+    message = "payer {payer} announced another payment for bill {number}"
+    hint = "confirm the reference that the settlement names"
+
+
+class NotThePayer(Refusal):
+    message = "the claim on bill {number} is another payer's than institution {institution}'s"
+
+
+class NotTheIssuer(Refusal):
+    message = "institution {institution} did not issue bill {number}"
+
+
+class CurrencyNotPaid(Refusal):
+    message = "bill {number} is in currency {currency}, which this deployment pays nothing in"
+    hint = "let the patient sign without a payee: payment is then off chain"
 
 
 class TooManyLocks(Refusal):
@@ -532,6 +609,32 @@ class LicencesMissing(Refusal):
 class LicenceNotValid(Refusal):
     message = "licence {licence} was not valid at {authoredAt}, when {number} was signed"
     hint = "ask its prescriber for another"
+
+
+class NotClaims(Refusal):
+    message = "{account} is not the Claims contract, which alone pays from deposits"
+
+
+class DepositTooSmall(Refusal):
+    message = "{amount} is more than the {deposit} that payer {payer} has deposited"
+    hint = "deposit first: medledger deposit"
+
+
+class TransferInexact(Refusal):
+    message = "the settlement token moved {moved}, not {amount}"
+    hint = "the token takes fees, or lies; this deployment cannot pay with it"
+
+
+class PayeeInvalid(Refusal):
+    message = "{payee} cannot be paid"
+
+
+class SafeERC20FailedOperation(Refusal):
+    message = "the settlement token {token} refused a transfer"
+
+
+class ReentrancyGuardReentrantCall(Refusal):
+    message = "the settlement token called back while it was called"
 
 
 class LinesInvalid(Refusal):
@@ -866,6 +969,11 @@ class StoreError(SetupError):
 class EndorserFailed(SetupError):
     message = "the endorser {command!r} {problem}"
     hint = "it takes a request on standard input and prints the endorsement: medledger endorse -"
+
+
+class NoSettlementToken(SetupError):
+    message = "this deployment has no settlement token"
+    hint = "pay off chain, or deploy with --token"
 
 
 class NoSegment(SetupError):

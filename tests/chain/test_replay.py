@@ -8,6 +8,8 @@ from tests.roles.world import Deployment
 from medledger.chain import bindings as on_chain
 from medledger.chain.events import Logged
 from medledger.chain.replay import Replay
+from medledger.core.claims import ClaimTerms, Decision
+from medledger.core.hashing import ZERO_ADDRESS
 from medledger.core.states import Standing, State
 
 PATIENT, BY = "0x" + 40 * "1", "0x" + 40 * "2"
@@ -29,12 +31,14 @@ def apply(replay: Replay, deployment: Deployment):
     return at
 
 
-def locked(payer: int, amount: int, until: int = 100, number: int = 7) -> on_chain.ClaimLocked:
-    return on_chain.ClaimLocked(number, payer, amount, until, 0, BY)
+def locked(
+    payer: int, amount: int, until: int = 100, *, claimable: int = 1000, fixed: bool = False
+) -> on_chain.ClaimLocked:
+    terms = ClaimTerms(amount, 2**40, 0, fixed, ZERO_ADDRESS)
+    return on_chain.ClaimLocked(7, payer, claimable, until, 0, terms, BY)
 
 
 def test_breaches__payers_hold_more_than_claimable__names_the_bill(replay, apply) -> None:
-    apply(1, on_chain.InvoiceOpened(7, PATIENT, 1000, 156, False))
     apply(2, locked(1, 600), "claims")
     apply(3, locked(2, 600), "claims")
 
@@ -44,9 +48,8 @@ def test_breaches__payers_hold_more_than_claimable__names_the_bill(replay, apply
 
 
 def test_breaches__settled_and_locked_together__are_added(replay, apply) -> None:
-    apply(1, on_chain.InvoiceOpened(7, PATIENT, 1000, 156, False))
     apply(2, locked(1, 600), "claims")
-    apply(3, on_chain.ClaimSettled(7, 1, 600, 0, bytes(32), BY), "claims")
+    apply(3, on_chain.ClaimSettled(7, 1, False, Decision(600, 0, b"", b""), BY), "claims")
     apply(4, locked(2, 401), "claims")
 
     assert replay.usage(7, 5) == (401, 600)
@@ -54,7 +57,6 @@ def test_breaches__settled_and_locked_together__are_added(replay, apply) -> None
 
 
 def test_breaches__a_lock_that_has_ended__counts_no_more(replay, apply) -> None:
-    apply(1, on_chain.InvoiceOpened(7, PATIENT, 1000, 156, False))
     apply(2, locked(1, 600, until=50), "claims")
     apply(3, locked(2, 600), "claims")
 
@@ -62,13 +64,31 @@ def test_breaches__a_lock_that_has_ended__counts_no_more(replay, apply) -> None:
     assert replay.usage(7, 51) == (600, 0)
 
 
-def test_usage__released__is_none(replay, apply) -> None:
-    apply(1, on_chain.InvoiceOpened(7, PATIENT, 1000, 156, False))
+@pytest.mark.parametrize(
+    "end",
+    [
+        on_chain.ClaimDenied(7, 1, 0, bytes(32), BY),
+        on_chain.ClaimWithdrawn(7, 1, 0, 1, BY),
+        on_chain.PayerWaived(7, 1, 1, BY),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_usage__without_a_lock_any_more__is_none(replay, apply, end) -> None:
     apply(2, locked(1, 600), "claims")
-    apply(3, on_chain.ClaimReleased(7, 1, 0, BY), "claims")
+    apply(3, end, "claims")
 
     assert replay.usage(7, 4) == (0, 0)
     assert replay.breaches(4) == []
+
+
+def test_usage__fixed_benefit__is_no_part_of_it_and_says_nothing_of_the_cap(replay, apply) -> None:
+    apply(2, locked(1, 600), "claims")
+    apply(3, on_chain.ClaimSettled(7, 1, False, Decision(600, 1, b"", b""), BY), "claims")
+    apply(4, on_chain.InvoicePartlyReversed(7, 8, 500, 500, 1, BY))
+    apply(5, locked(2, 9000, claimable=500, fixed=True), "claims")
+
+    assert replay.usage(7, 6) == (0, 600)
+    assert replay.breaches(6) == []
 
 
 def test_apply__a_reversal_before_the_bills_are_opened__is_kept_when_they_are(

@@ -11,29 +11,40 @@ from types import SimpleNamespace
 import pytest
 from hexbytes import HexBytes
 
-from medledger.core.hashing import keccak256
+from medledger.core.hashing import ZERO_ADDRESS, keccak256
 from medledger.core.states import Kind
 
 DAY = 24 * 3600
 ROOT = keccak256(b"a root")
-NO_HASH = bytes(32)
+EXPLANATION = keccak256(b"explanation of benefit")
+DECISION = (1_000, 1, EXPLANATION, ROOT)
 NEW_KEY = "0x" + "77" * 20
 
 
 @pytest.fixture(scope="module")
-def bills(invoices, issue_bills, issue_red_letters, lock, hospital, payer, stranger, bill_segment):
+def bills(
+    invoices, claims, issue_bills, issue_red_letters, lock, hospital, payer, stranger, bill_segment
+):
     """A bill for each act, in the state in which the act is allowed."""
-    batch = issue_bills(10)
-    for index in (0, 1, 7):
-        invoices.open(*batch.proof(index), sender=stranger)
-    red_letters = issue_red_letters(batch.number(7), 1_000)
-    invoices.exchangeForPaper(bill_segment.id, batch.number(9), ROOT, sender=hospital)
-    lock(batch.number(1), payer, 1_000)
-    names = "to_lock locked to_open to_hold held to_reverse red_letter partly to_paper on_paper"
+    names = (
+        "to_lock locked at_once many_at_once to_hold held to_reverse red_letter partly to_paper "
+        "on_paper unused settled booked recouped"
+    ).split()
+    batch = issue_bills(len(names))
+    found = dict(zip(names, (header.number for header in batch.headers), strict=True))
+    invoices.open(*batch.proof(names.index("partly")), sender=stranger)
+    red_letters = issue_red_letters(found["partly"], 1_000)
+    invoices.exchangeForPaper(bill_segment.id, found["on_paper"], ROOT, sender=hospital)
+    for name in ("locked", "settled", "booked", "recouped"):
+        lock(found[name], payer, 1_000)
+    for name in ("settled", "booked", "recouped"):
+        claims.settle(found[name], DECISION, sender=payer)
+    claims.book(found["booked"], sender=payer)
+    claims.recoup(found["recouped"], 500, 1, EXPLANATION, sender=payer)
     return SimpleNamespace(
-        proof_to_open=batch.proof(2),
+        proofs={name: batch.proof(names.index(name)) for name in names},
         partial_red_letter=red_letters.proof(),
-        **dict(zip(names.split(), (header.number for header in batch.headers), strict=True)),
+        **found,
     )
 
 
@@ -111,16 +122,26 @@ def ledgers(
 
 
 @pytest.fixture
-def contracts(invoices, claims, prescriptions, policies, licences, records, institutions):
+def contracts(invoices, claims, escrow, prescriptions, policies, licences, records, institutions):
     return {
         "institutions": institutions,
         "invoices": invoices,
         "claims": claims,
+        "escrow": escrow,
         "policies": policies,
         "prescriptions": prescriptions,
         "licences": licences,
         "records": records,
     }
+
+
+@pytest.fixture(scope="module")
+def deposited(escrow, token, supervisor, payer):
+    """Tokens of the payer's, half of them in its deposit."""
+    token.mint(payer, 100, sender=supervisor)
+    token.approve(escrow, 100, sender=payer)
+    escrow.deposit(50, sender=payer)
+    return 50
 
 
 @pytest.fixture
@@ -146,6 +167,7 @@ def world(
     prescription_segment,
     licence_segment,
     far_future,
+    deposited,
 ):
     """All that the acts name."""
 
@@ -157,8 +179,24 @@ def world(
         batch = (*batch_of(name), far_future)
         return (*batch, supervisor, endorsement(ledgers[name][0], supervisor, *batch))
 
-    def claim_of(number):
-        return 1_000, far_future, authorise_claim(number, payer, 1_000)
+    terms = (1_000, far_future, 0, False, ZERO_ADDRESS)
+
+    def claim_of(name):
+        """Header, head and path of a bill; the patient's signature."""
+        number = getattr(bills, name)
+        return bills.proofs[name], authorise_claim(number, payer, 1_000)[1]
+
+    def lock():
+        proof, signature = claim_of("to_lock")
+        return *proof, terms, signature
+
+    def lock_and_settle():
+        proof, signature = claim_of("at_once")
+        return *proof, (terms, DECISION), signature
+
+    def lock_and_settle_many():
+        (header, head, path), signature = claim_of("many_at_once")
+        return [header], head, path, [(terms, DECISION)], [signature]
 
     return SimpleNamespace(
         bills=bills,
@@ -169,8 +207,9 @@ def world(
         segment_of=lambda name: ledgers[name][1],
         to_hold=lambda name: ledgers[name][1:3],
         to_release=lambda name: (ledgers[name][1], ledgers[name][3]),
-        lock=lambda: (bills.to_lock, *claim_of(bills.to_lock)),
-        open_and_lock=lambda: (*bills.proof_to_open, *claim_of(bills.to_open)),
+        lock=lock,
+        lock_and_settle=lock_and_settle,
+        lock_and_settle_many=lock_and_settle_many,
         code=lambda: (
             *proofs[orders.to_accept],
             far_future,
@@ -180,6 +219,9 @@ def world(
         order_segment=prescription_segment.id,
         licence_segment=licence_segment.id,
         hospital=ids[hospital],
+        payer=ids[payer],
+        payers_key=payer,
+        deposited=deposited,
         authority=ids[authority],
         courier=ids[courier],
         suspended=ids[other_courier],
@@ -230,9 +272,23 @@ ACTS = {
     ),
     "invoices.voidPaper": ("hospital", lambda w: (w.bill_segment, w.bills.on_paper)),
     "claims.lock": ("payer", lambda w: w.lock()),
-    "claims.openAndLock": ("payer", lambda w: w.open_and_lock()),
-    "claims.settle": ("payer", lambda w: (w.bills.locked, 1_000, 1, NO_HASH)),
-    "claims.release": ("payer", lambda w: (w.bills.locked, 1)),
+    "claims.lockAndSettle": ("payer", lambda w: w.lock_and_settle()),
+    "claims.lockAndSettleMany": ("payer", lambda w: w.lock_and_settle_many()),
+    "claims.settle": ("payer", lambda w: (w.bills.locked, DECISION)),
+    "claims.deny": ("payer", lambda w: (w.bills.locked, 1, EXPLANATION)),
+    "claims.withdraw": ("payer", lambda w: (w.bills.locked, w.payer, 1, 0, b"")),
+    "claims.waive": ("payer", lambda w: (w.bills.unused, w.payer, 0, b"")),
+    "claims.confirmPayment": (
+        "hospital",
+        lambda w: (w.bills.settled, w.payer, ROOT, w.bill_segment, 0, b""),
+    ),
+    "claims.recoup": ("payer", lambda w: (w.bills.settled, 1, 1, EXPLANATION)),
+    "claims.repay": ("payer", lambda w: (w.bills.recouped, 1, ROOT)),
+    "claims.book": ("payer", lambda w: (w.bills.settled,)),
+    "claims.revokeBooking": ("payer", lambda w: (w.bills.booked, 1)),
+    "claims.archive": ("payer", lambda w: (w.bills.booked,)),
+    "escrow.deposit": ("payer", lambda w: (w.deposited,)),
+    "escrow.withdraw": ("payer", lambda w: (w.deposited, w.payers_key)),
     "prescriptions.cancel": ("hospital", lambda w: (w.order_segment, w.orders.to_accept, 1)),
     "prescriptions.requestCancel": (
         "hospital",
@@ -360,7 +416,7 @@ def test_act__a_second_after_the_accreditation__is_refused(
 
 def test_acts__every_write_function_of_an_institution__is_in_the_table(contracts):
     # Functions that anyone may call: the proof, or the patient's signature, is the authority, or
-    # that of each act in it. The keys of an institution have their rules in test_institutions.py.
+    # that of each act in it; `pay` is for Claims alone. The keys of an institution have their rules in test_institutions.py.
     anyone = {
         "invoices.open",
         "licences.open",
@@ -369,6 +425,7 @@ def test_acts__every_write_function_of_an_institution__is_in_the_table(contracts
         "records.revoke",
         "prescriptions.deliver",
         "prescriptions.multicall",
+        "escrow.pay",
         "institutions.addOperator",
         "institutions.removeOperator",
     }
@@ -399,8 +456,9 @@ def test_suspend__what_was_done_before__stays(
     institutions.suspend(ids[hospital], 1, sender=supervisor)
 
     invoices.open(*batch.proof(), sender=stranger)
-    signature = authorise_claim(batch.number(), payer, 1_000)
-    claims.lock(batch.number(), 1_000, far_future, signature, sender=payer)
+    signature = authorise_claim(batch.number(), payer, 1_000)[1]
+    terms = (1_000, far_future, 0, False, ZERO_ADDRESS)
+    claims.lock(*batch.proof(), terms, signature, sender=payer)
 
     assert claims.usageOf(batch.number()) == (1_000, 0)
 

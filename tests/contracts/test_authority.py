@@ -6,11 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from medledger.core.hashing import ClaimAuthorisation
+from medledger.core.hashing import ZERO_ADDRESS, ClaimAuthorisation, keccak256
 from medledger.core.states import State
 
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 MAGIC = bytes.fromhex("1626ba7e")
+EXPLANATION = keccak256(b"explanation of benefit")
 
 
 def high_s_twin(signature):
@@ -22,12 +23,19 @@ def high_s_twin(signature):
 # The patient's signature on a claim
 
 
+@pytest.fixture(scope="module")
+def sign_claim(authorise_claim):
+    """The patient's signature alone."""
+    return lambda *arguments, **terms: authorise_claim(*arguments, **terms)[1]
+
+
 @pytest.fixture
-def lock_with(claims, far_future):
+def lock_with(claims, far_future, proof_of):
     """A payer locks 1,000 with whatever signature it has."""
 
     def act(number, payer, signature, amount=1_000, deadline=far_future):
-        return claims.lock(number, amount, deadline, signature, sender=payer)
+        terms = (amount, deadline, 0, False, ZERO_ADDRESS)
+        return claims.lock(*proof_of(number), terms, signature, sender=payer)
 
     return act
 
@@ -45,22 +53,22 @@ def not_authorised(invoices, claims, refused):
     return assert_refused
 
 
-def test_lock__replayed_after_release__is_refused(
-    claims, open_bill, payer, authorise_claim, lock_with, not_authorised
+def test_lock__replayed_after_denial__is_refused(
+    claims, open_bill, payer, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000)
+    signature = sign_claim(number, payer, 1_000)
     lock_with(number, payer, signature)
-    claims.release(number, 1, sender=payer)
+    claims.deny(number, 1, EXPLANATION, sender=payer)
 
     not_authorised(number, lambda: lock_with(number, payer, signature))
 
 
 def test_lock__replayed_after_expiry__is_refused(
-    claims, ids, open_bill, payer, authorise_claim, lock_with, refused, invoices, chain
+    claims, ids, open_bill, payer, sign_claim, lock_with, refused, invoices, chain
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000)
+    signature = sign_claim(number, payer, 1_000)
     lock_with(number, payer, signature)
     chain.pending_timestamp = claims.claimOf(number, ids[payer]).until + 1
 
@@ -72,41 +80,41 @@ def test_lock__replayed_after_expiry__is_refused(
 
 
 def test_lock__second_signature_of_the_same_sequence__is_refused_once_one_is_used(
-    claims, open_bill, payer, authorise_claim, lock_with, not_authorised
+    claims, open_bill, payer, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    small = authorise_claim(number, payer, 1_000)
-    large = authorise_claim(number, payer, 5_000)
+    small = sign_claim(number, payer, 1_000)
+    large = sign_claim(number, payer, 5_000)
     lock_with(number, payer, small)
-    claims.release(number, 1, sender=payer)
+    claims.deny(number, 1, EXPLANATION, sender=payer)
 
     not_authorised(number, lambda: lock_with(number, payer, large, amount=5_000))
 
 
 def test_lock__signed_for_another_payer__is_refused(
-    open_bill, payer, other_payer, authorise_claim, lock_with, not_authorised
+    open_bill, payer, other_payer, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000)
+    signature = sign_claim(number, payer, 1_000)
 
     not_authorised(number, lambda: lock_with(number, other_payer, signature))
 
 
 @pytest.mark.parametrize("amount", [999, 1_001, 1, 10_000])
 def test_lock__signed_for_another_amount__is_refused(
-    open_bill, payer, authorise_claim, lock_with, not_authorised, amount
+    open_bill, payer, sign_claim, lock_with, not_authorised, amount
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000)
+    signature = sign_claim(number, payer, 1_000)
 
     not_authorised(number, lambda: lock_with(number, payer, signature, amount=amount))
 
 
 def test_lock__signed_for_another_bill_of_the_patient__is_refused(
-    open_bills, payer, authorise_claim, lock_with, not_authorised
+    open_bills, payer, sign_claim, lock_with, not_authorised
 ):
     number, another = open_bills(2)
-    signature = authorise_claim(another, payer, 1_000)
+    signature = sign_claim(another, payer, 1_000)
 
     not_authorised(number, lambda: lock_with(number, payer, signature))
 
@@ -132,28 +140,28 @@ def _sign_as(patient, message, number, chain_id, contract):
 
 
 def test_lock__signed_for_another_deadline__is_refused(
-    open_bill, payer, authorise_claim, lock_with, not_authorised, far_future
+    open_bill, payer, sign_claim, lock_with, not_authorised, far_future
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000)
+    signature = sign_claim(number, payer, 1_000)
 
     not_authorised(number, lambda: lock_with(number, payer, signature, deadline=far_future + 1))
 
 
 def test_lock__signed_for_a_later_sequence__is_refused(
-    open_bill, payer, authorise_claim, lock_with, not_authorised
+    open_bill, payer, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000, sequence=1)
+    signature = sign_claim(number, payer, 1_000, sequence=1)
 
     not_authorised(number, lambda: lock_with(number, payer, signature))
 
 
 def test_lock__signed_for_another_contract__is_refused(
-    open_bill, payer, invoices, authorise_claim, lock_with, not_authorised
+    open_bill, payer, invoices, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000, contract=invoices.address)
+    signature = sign_claim(number, payer, 1_000, contract=invoices.address)
 
     not_authorised(number, lambda: lock_with(number, payer, signature))
 
@@ -162,58 +170,60 @@ def test_lock__signed_for_an_earlier_deployment__is_refused(
     invoices,
     institutions,
     ids,
-    deploy_invoices_and_claims,
+    deploy_claims,
+    prescriptions,
     supervisor,
     hospital,
     issue_bills,
     payer,
     stranger,
-    authorise_claim,
+    sign_claim,
     far_future,
     refused,
     bill_segment,
 ):
     # The same bill issued on a second ledger: a signature for the first opens nothing there.
     batch = issue_bills(1)
-    second, second_claims = deploy_invoices_and_claims(institutions, 100, supervisor)
+    second, _, second_claims = deploy_claims(institutions, prescriptions, 100, supervisor)
     serial = batch.number() - bill_segment.number(0)
     second.allot(ids[hospital], bill_segment.code, serial, serial, False, sender=supervisor)
     receipt = second.issue(1, batch.number(), 1, batch.tree.root, sender=hospital)
     head = (batch.number(), 1, 1, receipt.timestamp)
-    second.open(batch.headers[0].as_abi(), head, [], sender=stranger)
-    signature = authorise_claim(batch.number(), payer, 1_000)
+    header = batch.headers[0].as_abi()
+    terms = (1_000, far_future, 0, False, ZERO_ADDRESS)
+    signature = sign_claim(batch.number(), payer, 1_000)
 
     with refused(
         second_claims.AuthorisationInvalid,
         number=batch.number(),
         patient=batch.headers[0].patient,
     ):
-        second_claims.lock(batch.number(), 1_000, far_future, signature, sender=payer)
+        second_claims.lock(header, head, [], terms, signature, sender=payer)
 
 
 def test_lock__signed_for_another_chain__is_refused(
-    open_bill, payer, chain, authorise_claim, lock_with, not_authorised
+    open_bill, payer, chain, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000, chain_id=chain.chain_id + 1)
+    signature = sign_claim(number, payer, 1_000, chain_id=chain.chain_id + 1)
 
     not_authorised(number, lambda: lock_with(number, payer, signature))
 
 
 def test_lock__signed_by_another_patient__is_refused(
-    open_bill, payer, stranger_patient, authorise_claim, lock_with, not_authorised
+    open_bill, payer, stranger_patient, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000, key=stranger_patient)
+    signature = sign_claim(number, payer, 1_000, key=stranger_patient)
 
     not_authorised(number, lambda: lock_with(number, payer, signature))
 
 
 def test_lock__high_s_twin_of_a_valid_signature__is_refused(
-    claims, open_bill, payer, authorise_claim, lock_with, not_authorised
+    claims, open_bill, payer, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000)
+    signature = sign_claim(number, payer, 1_000)
     twin = high_s_twin(signature)
     assert int.from_bytes(twin[32:64], "big") > CURVE_ORDER // 2
 
@@ -223,10 +233,10 @@ def test_lock__high_s_twin_of_a_valid_signature__is_refused(
 
 
 def test_lock__damaged_signature__is_refused(
-    open_bill, payer, authorise_claim, lock_with, not_authorised
+    open_bill, payer, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    good = authorise_claim(number, payer, 1_000)
+    good = sign_claim(number, payer, 1_000)
     flipped = bytes([good[0] ^ 1]) + good[1:]
     other_v = good[:64] + bytes([27 + 28 - good[64]])
     # EIP-2098's short form was once accepted by the checker, and gave each signature a twin.
@@ -285,7 +295,7 @@ def test_lock__replayed_signature_of_a_contract_wallet__is_refused(
     wallet = compiled["Wallet"].deploy(patient.address("Invoice", 7), sender=stranger)
     number = open_bill(holder=wallet.address)
     lock_with(number, payer, signed_by_wallet(number))
-    claims.release(number, 1, sender=payer)
+    claims.deny(number, 1, EXPLANATION, sender=payer)
 
     not_authorised(number, lambda: lock_with(number, payer, signed_by_wallet(number)))
 
@@ -498,22 +508,23 @@ def test_deliver__confirmation_of_an_earlier_parcel__is_refused(
 
 
 def test_open__front_run_by_a_stranger__does_not_stop_the_payer(
-    invoices, claims, issue_bills, payer, stranger, authorise_claim, far_future
+    invoices, claims, issue_bills, payer, stranger, sign_claim, far_future
 ):
     batch = issue_bills(2)
-    signature = authorise_claim(batch.number(), payer, 1_000)
+    signature = sign_claim(batch.number(), payer, 1_000)
     invoices.open(*batch.proof(), sender=stranger)
 
-    claims.openAndLock(*batch.proof(), 1_000, far_future, signature, sender=payer)
+    terms = (1_000, far_future, 0, False, ZERO_ADDRESS)
+    claims.lock(*batch.proof(), terms, signature, sender=payer)
 
     assert claims.usageOf(batch.number()) == (1_000, 0)
 
 
 def test_lock__seen_and_copied_by_another_payer__serves_the_one_it_names(
-    claims, ids, open_bill, payer, other_payer, authorise_claim, lock_with, not_authorised
+    claims, ids, open_bill, payer, other_payer, sign_claim, lock_with, not_authorised
 ):
     number = open_bill()
-    signature = authorise_claim(number, payer, 1_000)
+    signature = sign_claim(number, payer, 1_000)
 
     not_authorised(number, lambda: lock_with(number, other_payer, signature))
     lock_with(number, payer, signature)
@@ -567,7 +578,7 @@ def test_lock_and_reverse__in_either_order__the_first_wins(
     with refused(invoices.InvoiceInUse, number=locked, locked=1_000, reimbursed=0):
         invoices.reverse(segment, locked, segment, red_letter, 1, sender=hospital)
     invoices.reverse(segment, reversed_, segment, other_red_letter, 1, sender=hospital)
-    with refused(invoices.InvoiceIsReversed, number=reversed_, redLetter=other_red_letter):
+    with refused(claims.InvoiceIsReversed, number=reversed_, redLetter=other_red_letter):
         lock(reversed_, payer, 1_000)
 
     assert claims.usageOf(locked) == (1_000, 0)

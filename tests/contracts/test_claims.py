@@ -1,28 +1,32 @@
-"""Locks, settlements and releases: {claimable, locked, reimbursed} over all payers."""
+"""Locks and decisions: {claimable, locked, reimbursed} over all payers."""
 
 from __future__ import annotations
 
 import pytest
 
-from medledger.core.hashing import keccak256
+from medledger.core.hashing import ZERO_ADDRESS, keccak256
 from medledger.core.states import Status
 
 EXPLANATION = keccak256(b"explanation of benefit")
+PAYMENT = keccak256(b"bank reference")
 REASON = 12
+NO_PAYMENT = bytes(11)
+NO_CLAIM = (0, 0, 0, 0, Status.NONE, False, False, NO_PAYMENT)
 UINT64_MAX = 2**64 - 1
+FAR_FUTURE = 4_102_444_800
 
 
 @pytest.fixture
 def settle(claims):
     def act(number, payer, amount):
-        return claims.settle(number, amount, REASON, EXPLANATION, sender=payer)
+        return claims.settle(number, (amount, REASON, EXPLANATION, PAYMENT), sender=payer)
 
     return act
 
 
 @pytest.fixture
-def release(claims):
-    return lambda number, payer: claims.release(number, REASON, sender=payer)
+def deny(claims):
+    return lambda number, payer: claims.deny(number, REASON, EXPLANATION, sender=payer)
 
 
 @pytest.fixture
@@ -34,43 +38,95 @@ def until_of(claims, ids):
 # Deploying
 
 
-def test_deploy__the_ledger_names_this_contract__keeps_what_it_was_given(
-    claims, invoices, institutions, lock_period
+@pytest.fixture
+def deploy_refused(project, created_address, supervisor, chain, refused):
+    """Tries to deploy Claims beside Invoices and an escrow that are made for it."""
+
+    def attempt(error, named, lock_period=100, **expected):
+        institutions, ledger_institutions, prescriptions, escrow_institutions, token = named
+        claims = created_address(supervisor.address, supervisor.nonce + 2)
+        invoices = project.Invoices.deploy(ledger_institutions, claims, sender=supervisor)
+        escrow = project.Escrow.deploy(escrow_institutions, token, 156, claims, sender=supervisor)
+        deployment = project.Claims.constructor.serialize_transaction(
+            institutions, invoices, prescriptions, escrow, lock_period, sender=supervisor
+        )
+        contracts = {"invoices": invoices, "escrow": escrow, "prescriptions": prescriptions}
+        values = {name: contracts.get(value, value) for name, value in expected.items()}
+        with refused(error, **values):
+            # Not sent: ape asks for the reason of a sent transaction by a call, which has the next
+            # nonce, and so an address that the ledger does not name.
+            chain.provider.estimate_gas_cost(deployment)
+
+    return attempt
+
+
+def test_deploy__contracts_that_name_this_one__keeps_what_it_was_given(
+    claims, invoices, prescriptions, escrow, institutions, token, lock_period
 ):
-    assert invoices.claims() == claims
+    assert invoices.claims() == escrow.claims() == claims
     assert claims.invoices() == invoices
+    assert claims.prescriptions() == prescriptions
+    assert claims.escrow() == escrow
     assert claims.institutions() == institutions
-    assert invoices.institutions() == institutions
     assert claims.lockPeriod() == lock_period
+    assert (escrow.token(), escrow.currency()) == (token, 156)
 
 
-def test_deploy__ledger_of_another_claims_contract__is_refused(
-    project, institutions, invoices, supervisor, lock_period, refused
+def test_deploy__ledger_or_escrow_of_another_claims_contract__is_refused(
+    project,
+    created_address,
+    institutions,
+    invoices,
+    prescriptions,
+    escrow,
+    supervisor,
+    lock_period,
+    chain,
+    refused,
 ):
-    with refused(project.Claims.LedgerMismatch, invoices=invoices):
-        project.Claims.deploy(institutions, invoices, lock_period, sender=supervisor)
-
-
-def test_deploy__no_lock_period__is_refused(
-    project, created_address, institutions, supervisor, chain, refused
-):
-    predicted = created_address(supervisor.address, supervisor.nonce + 1)
-    invoices = project.Invoices.deploy(institutions, predicted, sender=supervisor)
+    with refused(project.Claims.LedgerMismatch, ledger=invoices):
+        project.Claims.deploy(
+            institutions, invoices, prescriptions, escrow, lock_period, sender=supervisor
+        )
+    claims = created_address(supervisor.address, supervisor.nonce + 1)
+    own = project.Invoices.deploy(institutions, claims, sender=supervisor)
     deployment = project.Claims.constructor.serialize_transaction(
-        institutions, invoices, 0, sender=supervisor
+        institutions, own, prescriptions, escrow, lock_period, sender=supervisor
     )
-
-    with refused(project.Claims.LockPeriodInvalid):
-        # Not sent: ape asks for the reason of a sent transaction by a call, which has the next
-        # nonce, and so an address that the ledger does not name.
+    with refused(project.Claims.LedgerMismatch, ledger=escrow):
         chain.provider.estimate_gas_cost(deployment)
+
+
+@pytest.mark.parametrize("place", ["invoices", "prescriptions", "escrow"])
+def test_deploy__ledger_of_other_institutions__is_refused(
+    project, institutions, prescriptions, token, supervisor, deploy_refused, lease_period, place
+):
+    others = project.Institutions.deploy(bytes(32), 0, supervisor, sender=supervisor)
+    foreign = project.Prescriptions.deploy(others, lease_period, sender=supervisor)
+    named = {
+        "invoices": (institutions, others, prescriptions, institutions, token),
+        "prescriptions": (institutions, institutions, foreign, institutions, token),
+        "escrow": (institutions, institutions, prescriptions, others, token),
+    }[place]
+    wrong = foreign if place == "prescriptions" else place
+
+    deploy_refused(project.Claims.InstitutionsMismatch, named, ledger=wrong)
+
+
+@pytest.mark.parametrize("period", [0, 366 * 24 * 3600 + 1, 2**40 - 1])
+def test_deploy__no_lock_period_or_more_than_a_year__is_refused(
+    project, institutions, prescriptions, token, deploy_refused, period
+):
+    named = (institutions, institutions, prescriptions, institutions, token)
+
+    deploy_refused(project.Claims.LockPeriodInvalid, named, period, lockPeriod=period)
 
 
 # Locking
 
 
 def test_lock__first_claim_on_a_bill__takes_the_amount(
-    invoices, claims, ids, open_bills, payer, other_payer, lock, lock_period, emits
+    invoices, claims, ids, open_bills, payer, other_payer, lock, lock_period, emits, logged
 ):
     number, neighbour = open_bills(2, claimable=10_000)
     before = invoices.invoiceOf(number)
@@ -80,18 +136,25 @@ def test_lock__first_claim_on_a_bill__takes_the_amount(
     until = receipt.timestamp + lock_period
     emits(
         receipt,
-        claims.ClaimLocked(
-            number=number, payer=ids[payer], amount=4_000, until=until, sequence=0, by=payer
+        logged(
+            claims,
+            "ClaimLocked",
+            number=number,
+            payer=ids[payer],
+            claimable=10_000,
+            until=until,
+            sequence=0,
+            terms=[4_000, FAR_FUTURE, 0, False, ZERO_ADDRESS],
+            by=payer,
         ),
     )
-    assert claims.claimOf(number, ids[payer]) == (4_000, until, 1, Status.LOCKED)
+    claim = (ids[payer], 4_000, until, 1, Status.LOCKED, False, False, NO_PAYMENT)
+    assert claims.claimOf(number, ids[payer]) == claim
     assert claims.usageOf(number) == (4_000, 0)
-    assert claims.remainderOf(number) == 6_000
-    assert claims.recoupDueOf(number) == 0
-    assert claims.claimOf(number, ids[other_payer]) == (0, 0, 0, Status.NONE)
-    assert claims.claimOf(neighbour, ids[payer]) == (0, 0, 0, Status.NONE)
+    assert claims.recoupDueOf(number, ids[payer]) == 0
+    assert claims.claimOf(number, ids[other_payer]) == NO_CLAIM
+    assert claims.claimOf(neighbour, ids[payer]) == NO_CLAIM
     assert claims.usageOf(neighbour) == (0, 0)
-    assert claims.remainderOf(neighbour) == 10_000
     assert invoices.invoiceOf(number) == before
 
 
@@ -102,7 +165,6 @@ def test_lock__whole_claimable_part__leaves_nothing(
 
     lock(number, payer, 10_000)
 
-    assert claims.remainderOf(number) == 0
     with refused(claims.OverRemainder, number=number, amount=1, remainder=0):
         lock(number, other_payer, 1)
 
@@ -114,7 +176,6 @@ def test_lock__largest_amount_there_is__is_accepted(claims, open_bill, payer, lo
     settle(number, payer, UINT64_MAX)
 
     assert claims.usageOf(number) == (0, UINT64_MAX)
-    assert claims.remainderOf(number) == 0
 
 
 def test_lock__one_more_than_the_remainder__is_refused(
@@ -151,7 +212,7 @@ def test_lock__bill_with_nothing_claimable__is_refused(claims, open_bill, payer,
 def test_lock__nothing__is_refused(claims, open_bill, payer, lock, refused):
     number = open_bill()
 
-    with refused(claims.AmountZero):
+    with refused(claims.AmountZero, number=number):
         lock(number, payer, 0)
 
 
@@ -190,12 +251,9 @@ def test_lock__last_second_of_ones_own_lock__is_refused_and_the_next_accepted(
     receipt = lock(number, payer, 1_000, sequence=1)
 
     assert receipt.events[0].sequence == 1
-    assert claims.claimOf(number, ids[payer]) == (
-        1_000,
-        until + 1 + lock_period,
-        2,
-        Status.LOCKED,
-    )
+    claim = claims.claimOf(number, ids[payer])
+    assert (claim.amount, claim.sequence, claim.status) == (1_000, 2, Status.LOCKED)
+    assert claim.until == until + 1 + lock_period
     assert claims.usageOf(number) == (1_000, 0)
 
 
@@ -212,19 +270,11 @@ def test_lock__others_lock_expired__frees_the_amount_by_itself(
     assert claims.usageOf(number) == (10_000, 0)
     chain.mine(timestamp=until + 1)
     assert claims.usageOf(number) == (0, 0)
-    assert claims.remainderOf(number) == 10_000
     lock(number, other_payer, 10_000)
 
     assert claims.usageOf(number) == (10_000, 0)
     # The record says Locked still, as its warning tells.
-    assert claims.claimOf(number, ids[payer]) == (10_000, until, 1, Status.LOCKED)
-
-
-def test_lock__bill_that_is_not_opened__is_refused(invoices, issue_bills, payer, lock, refused):
-    number = issue_bills(1).number()
-
-    with refused(invoices.InvoiceNotOpened, number=number):
-        lock(number, payer, 1_000)
+    assert claims.claimOf(number, ids[payer]).status == Status.LOCKED
 
 
 def test_lock__held_bill__is_refused(
@@ -239,7 +289,7 @@ def test_lock__held_bill__is_refused(
 
 
 def test_lock__reversed_bill_or_red_letter__is_refused(
-    invoices, open_bills, hospital, payer, lock, refused, bill_segment
+    claims, invoices, open_bills, hospital, payer, lock, refused, bill_segment
 ):
     number, red_letter = open_bills(2)
     segment = bill_segment.id
@@ -281,82 +331,54 @@ def test_lock__deadline_was_a_second_ago__is_refused(
     assert claims.usageOf(number) == (0, 0)
 
 
-# Opening and locking at once
+# Proving the bill
 
 
-def test_open_and_lock__bill_that_is_not_opened__opens_and_locks_it(
-    invoices, claims, ids, issue_bills, payer, authorise_claim, emits, far_future, lock_period
+def test_lock__bill_that_nobody_opened__needs_no_opening(
+    invoices, claims, issue_bills, payer, lock
 ):
-    batch = issue_bills(3, claimable=10_000)
-    header = batch.headers[1]
-    signature = authorise_claim(header.number, payer, 2_500)
+    number = issue_bills(3).number(1)
 
-    receipt = claims.openAndLock(*batch.proof(1), 2_500, far_future, signature, sender=payer)
-
-    emits(
-        receipt,
-        invoices.InvoiceOpened(
-            number=header.number,
-            patient=header.patient,
-            claimable=10_000,
-            currency=156,
-            bornOnHold=False,
-        ),
-        claims.ClaimLocked(
-            number=header.number,
-            payer=ids[payer],
-            amount=2_500,
-            until=receipt.timestamp + lock_period,
-            sequence=0,
-            by=payer,
-        ),
-    )
-    assert invoices.invoiceOf(header.number).patient == header.patient
-    assert claims.usageOf(header.number) == (2_500, 0)
-    assert claims.remainderOf(batch.number(0)) == 0
-
-
-def test_open_and_lock__opened_bill__locks_it(
-    invoices, claims, issue_bills, payer, stranger, authorise_claim, far_future
-):
-    batch = issue_bills(1)
-    invoices.open(*batch.proof(), sender=stranger)
-    signature = authorise_claim(batch.number(), payer, 2_500)
-
-    receipt = claims.openAndLock(*batch.proof(), 2_500, far_future, signature, sender=payer)
+    receipt = lock(number, payer, 2_500)
 
     assert [event.event_name for event in receipt.events] == ["ClaimLocked"]
-    assert claims.usageOf(batch.number()) == (2_500, 0)
+    assert int(invoices.invoiceOf(number).patient, 16) == 0
+    assert claims.usageOf(number) == (2_500, 0)
 
 
-def test_open_and_lock__forged_header__is_refused(
-    invoices, claims, issue_bills, payer, authorise_claim, far_future, refused
+def test_lock__forged_header__is_refused(
+    invoices, claims, issue_bills, payer, authorise_claim, refused
 ):
     batch = issue_bills(2, claimable=100)
     header, head, path = batch.proof()
     forged = (*header[:2], 10_000, *header[3:])
-    signature = authorise_claim(batch.number(), payer, 2_500)
+    signed = authorise_claim(batch.number(), payer, 2_500)
 
     with refused(invoices.ProofInvalid, number=batch.number()):
-        claims.openAndLock(forged, head, path, 2_500, far_future, signature, sender=payer)
+        claims.lock(forged, head, path, *signed, sender=payer)
 
 
-def test_open_and_lock__amount_over_the_claimable_part__opens_nothing(
-    invoices, claims, issue_bills, payer, authorise_claim, far_future, refused
+def test_lock__header_without_patient__is_refused(invoices, issue_bills, payer, lock, refused):
+    number = issue_bills(1, holder=ZERO_ADDRESS).number()
+
+    with refused(invoices.PatientMissing, number=number):
+        lock(number, payer, 1_000)
+
+
+def test_lock__header_that_prescribes_more_than_is_claimable__is_refused(
+    invoices, issue_bills, payer, lock, refused
 ):
-    batch = issue_bills(1, claimable=100)
-    signature = authorise_claim(batch.number(), payer, 101)
+    number = issue_bills(1, claimable=100, prescription=5, prescribed=101).number()
 
-    with refused(claims.OverRemainder, number=batch.number(), amount=101, remainder=100):
-        claims.openAndLock(*batch.proof(), 101, far_future, signature, sender=payer)
-    assert int(invoices.invoiceOf(batch.number()).patient, 16) == 0
+    with refused(invoices.OverClaimable, number=number, prescribed=101, claimable=100):
+        lock(number, payer, 1)
 
 
 # Settling
 
 
 def test_settle__part_of_the_lock__frees_the_rest(
-    claims, ids, open_bills, payer, other_payer, lock, settle, emits
+    claims, ids, open_bills, payer, other_payer, lock, settle, emits, logged
 ):
     number, neighbour = open_bills(2, claimable=10_000)
     lock(number, payer, 6_000)
@@ -368,18 +390,20 @@ def test_settle__part_of_the_lock__frees_the_rest(
 
     emits(
         receipt,
-        claims.ClaimSettled(
+        logged(
+            claims,
+            "ClaimSettled",
             number=number,
             payer=ids[payer],
-            amount=4_000,
-            reason=REASON,
-            explanation=EXPLANATION,
+            isPaid=False,
+            decision=[4_000, REASON, EXPLANATION, PAYMENT],
             by=payer,
         ),
     )
-    assert claims.claimOf(number, ids[payer]) == (4_000, receipt.timestamp, 1, Status.SETTLED)
+    at = receipt.timestamp
+    claim = (ids[payer], 4_000, at, 1, Status.SETTLED, False, False, PAYMENT[:11])
+    assert claims.claimOf(number, ids[payer]) == claim
     assert claims.usageOf(number) == (1_000, 4_000)
-    assert claims.remainderOf(number) == 5_000
     assert claims.claimOf(number, ids[other_payer]) == others
     assert claims.usageOf(neighbour) == (500, 0)
 
@@ -391,7 +415,6 @@ def test_settle__the_whole_lock__reimburses_it(claims, open_bill, payer, lock, s
     settle(number, payer, 6_000)
 
     assert claims.usageOf(number) == (0, 6_000)
-    assert claims.remainderOf(number) == 4_000
 
 
 def test_settle__two_payers__both_count(claims, open_bill, payer, other_payer, lock, settle):
@@ -418,8 +441,21 @@ def test_settle__nothing__is_refused(claims, open_bill, payer, lock, settle, ref
     number = open_bill()
     lock(number, payer, 4_000)
 
-    with refused(claims.AmountZero):
+    with refused(claims.AmountZero, number=number):
         settle(number, payer, 0)
+
+
+@pytest.mark.parametrize("missing", ["ExplanationMissing", "PaymentMissing"])
+def test_settle__without_explanation_or_reference__is_refused(
+    claims, open_bill, payer, lock, refused, missing
+):
+    number = open_bill()
+    lock(number, payer, 4_000)
+    explanation = bytes(32) if missing == "ExplanationMissing" else EXPLANATION
+    payment = bytes(32) if missing == "PaymentMissing" else PAYMENT
+
+    with refused(getattr(claims, missing), number=number):
+        claims.settle(number, (4_000, REASON, explanation, payment), sender=payer)
 
 
 def test_settle__without_a_lock__is_refused(
@@ -442,12 +478,12 @@ def test_settle__twice__is_refused(claims, ids, open_bill, payer, lock, settle, 
     assert claims.usageOf(number) == (0, 1_000)
 
 
-def test_settle__after_releasing__is_refused(
-    claims, ids, open_bill, payer, lock, settle, release, refused
+def test_settle__after_denying__is_refused(
+    claims, ids, open_bill, payer, lock, settle, deny, refused
 ):
     number = open_bill()
     lock(number, payer, 4_000)
-    release(number, payer)
+    deny(number, payer)
 
     with refused(claims.ClaimNotLocked, number=number, payer=ids[payer]):
         settle(number, payer, 1_000)
@@ -501,36 +537,43 @@ def test_settle__beside_an_expired_lock__sweeps_it(
     settle(number, payer, 5_000)
 
     assert claims.usageOf(number) == (0, 5_000)
-    assert claims.remainderOf(number) == 5_000
 
 
-# Releasing
+# Denying
 
 
-def test_release__open_lock__frees_the_amount(
-    claims, ids, open_bill, payer, other_payer, lock, release, emits
+def test_deny__open_lock__frees_the_amount(
+    claims, ids, open_bill, payer, other_payer, lock, deny, emits
 ):
     number = open_bill(claimable=10_000)
     lock(number, payer, 6_000)
     lock(number, other_payer, 1_000)
 
-    receipt = release(number, payer)
+    receipt = deny(number, payer)
 
     emits(
         receipt,
-        claims.ClaimReleased(number=number, payer=ids[payer], reason=REASON, by=payer),
+        claims.ClaimDenied(
+            number=number, payer=ids[payer], reason=REASON, explanation=EXPLANATION, by=payer
+        ),
     )
-    assert claims.claimOf(number, ids[payer]) == (0, receipt.timestamp, 1, Status.RELEASED)
+    claim = (ids[payer], 0, receipt.timestamp, 1, Status.DENIED, False, False, NO_PAYMENT)
+    assert claims.claimOf(number, ids[payer]) == claim
     assert claims.usageOf(number) == (1_000, 0)
-    assert claims.remainderOf(number) == 9_000
 
 
-def test_release__then_lock_again__takes_the_next_sequence(
-    claims, ids, open_bill, payer, lock, release
-):
+def test_deny__without_an_explanation__is_refused(claims, open_bill, payer, lock, refused):
     number = open_bill()
     lock(number, payer, 6_000)
-    release(number, payer)
+
+    with refused(claims.ExplanationMissing, number=number):
+        claims.deny(number, REASON, bytes(32), sender=payer)
+
+
+def test_deny__then_lock_again__takes_the_next_sequence(claims, ids, open_bill, payer, lock, deny):
+    number = open_bill()
+    lock(number, payer, 6_000)
+    deny(number, payer)
 
     receipt = lock(number, payer, 2_000, sequence=1)
 
@@ -539,39 +582,39 @@ def test_release__then_lock_again__takes_the_next_sequence(
     assert claims.usageOf(number) == (2_000, 0)
 
 
-def test_release__without_a_lock__is_refused(
-    claims, ids, open_bill, payer, other_payer, lock, release, refused
+def test_deny__without_a_lock__is_refused(
+    claims, ids, open_bill, payer, other_payer, lock, deny, refused
 ):
     number = open_bill()
     lock(number, payer, 6_000)
 
     with refused(claims.ClaimNotLocked, number=number, payer=ids[other_payer]):
-        release(number, other_payer)
+        deny(number, other_payer)
 
 
-def test_release__twice__is_refused(claims, ids, open_bill, payer, lock, release, refused):
+def test_deny__twice__is_refused(claims, ids, open_bill, payer, lock, deny, refused):
     number = open_bill()
     lock(number, payer, 6_000)
-    release(number, payer)
+    deny(number, payer)
 
     with refused(claims.ClaimNotLocked, number=number, payer=ids[payer]):
-        release(number, payer)
+        deny(number, payer)
 
 
-def test_release__after_settling__is_refused(
-    claims, ids, open_bill, payer, lock, settle, release, refused
+def test_deny__after_settling__is_refused(
+    claims, ids, open_bill, payer, lock, settle, deny, refused
 ):
     number = open_bill()
     lock(number, payer, 6_000)
     settle(number, payer, 5_000)
 
     with refused(claims.ClaimIsSettled, number=number, payer=ids[payer], amount=5_000):
-        release(number, payer)
+        deny(number, payer)
     assert claims.usageOf(number) == (0, 5_000)
 
 
-def test_release__last_second_of_the_lock_and_the_next__accepted_then_refused(
-    claims, ids, open_bills, payer, lock, release, until_of, chain, refused
+def test_deny__last_second_of_the_lock_and_the_next__accepted_then_refused(
+    claims, ids, open_bills, payer, lock, deny, until_of, chain, refused
 ):
     number, another = open_bills(2)
     lock(number, payer, 6_000)
@@ -581,62 +624,61 @@ def test_release__last_second_of_the_lock_and_the_next__accepted_then_refused(
     chain.mine(timestamp=until_of(another, payer) - 1)
 
     chain.pending_timestamp = until_of(another, payer)
-    release(another, payer)
+    deny(another, payer)
 
     assert claims.usageOf(another) == (0, 0)
     with refused(claims.ClaimNotLocked, number=number, payer=ids[payer]):
-        release(number, payer)
+        deny(number, payer)
 
 
-def test_release__on_a_paused_ledger__is_accepted(
-    invoices, claims, open_bill, payer, supervisor, lock, release
+def test_deny__on_a_paused_ledger__is_accepted(
+    invoices, claims, open_bill, payer, supervisor, lock, deny
 ):
     number = open_bill()
     lock(number, payer, 4_000)
     invoices.pause(sender=supervisor)
 
-    release(number, payer)
+    deny(number, payer)
 
     assert claims.usageOf(number) == (0, 0)
 
 
-# Many payers
+# Many payers: the first and four after it
 
 
-def test_lock__six_payers__the_seventh_is_refused_until_one_leaves(
-    claims, open_bill, payers, lock, settle, release, refused
+def test_lock__five_payers__the_sixth_is_refused_until_one_leaves(
+    claims, open_bill, payers, lock, settle, deny, refused
 ):
     number = open_bill(claimable=10_000)
-    for account in payers[:6]:
+    for account in payers[:5]:
         lock(number, account, 100)
-    assert claims.usageOf(number) == (600, 0)
+    assert claims.usageOf(number) == (500, 0)
 
     with refused(claims.TooManyLocks, number=number):
-        lock(number, payers[6], 100)
+        lock(number, payers[5], 100)
     settle(number, payers[2], 100)
-    lock(number, payers[6], 100)
-    assert claims.usageOf(number) == (600, 100)
-    release(number, payers[0])
+    lock(number, payers[5], 100)
+    assert claims.usageOf(number) == (500, 100)
+    deny(number, payers[0])
     lock(number, payers[0], 50, sequence=1)
-    assert claims.usageOf(number) == (550, 100)
+    assert claims.usageOf(number) == (450, 100)
 
 
-def test_lock__six_locks_expired__seventh_payer_finds_all_free(
+def test_lock__five_locks_expired__sixth_payer_finds_all_free(
     claims, open_bill, payers, lock, until_of, refused, chain
 ):
-    number = open_bill(claimable=600)
-    for account in payers[:6]:
+    number = open_bill(claimable=800)
+    for account in payers[:5]:
         lock(number, account, 100)
-    first_until, last_until = until_of(number, payers[0]), until_of(number, payers[5])
+    second_until, last_until = until_of(number, payers[1]), until_of(number, payers[4])
 
-    chain.pending_timestamp = first_until
+    chain.pending_timestamp = second_until
     with refused(claims.TooManyLocks, number=number):
-        lock(number, payers[6], 100)
+        lock(number, payers[5], 100)
     chain.pending_timestamp = last_until + 1
-    lock(number, payers[6], 600)
+    lock(number, payers[5], 800)
 
-    assert claims.usageOf(number) == (600, 0)
-    assert claims.remainderOf(number) == 0
+    assert claims.usageOf(number) == (800, 0)
 
 
 def test_lock__locks_that_end_one_after_another__free_one_after_another(
@@ -644,16 +686,16 @@ def test_lock__locks_that_end_one_after_another__free_one_after_another(
 ):
     number = open_bill(claimable=600)
     start = chain.pending_timestamp + 100
-    for place, account in enumerate(payers[:6]):
+    for place, account in enumerate(payers[:5]):
         chain.pending_timestamp = start + 10 * place
         lock(number, account, 2**place)
-    ends = [until_of(number, account) for account in payers[:6]]
+    ends = [until_of(number, account) for account in payers[:5]]
 
     for place, end in enumerate(ends):
         chain.mine(timestamp=end)
-        assert claims.usageOf(number) == (sum(2**later for later in range(place, 6)), 0)
+        assert claims.usageOf(number) == (sum(2**later for later in range(place, 5)), 0)
         chain.mine(timestamp=end + 1)
-        assert claims.usageOf(number) == (sum(2**later for later in range(place + 1, 6)), 0)
+        assert claims.usageOf(number) == (sum(2**later for later in range(place + 1, 5)), 0)
 
 
 # Reading several at once
@@ -674,16 +716,8 @@ def test_claims_of_and_usages_of__several__answer_in_the_order_asked(
     assert found == [
         claims.claimOf(second, ids[other_payer]),
         claims.claimOf(first, ids[payer]),
-        (0, 0, 0, 0),
+        NO_CLAIM,
     ]
     assert claims.usagesOf([second, first, 5]) == ([0, 1_000, 0], [1_500, 0, 0])
     assert claims.claimsOf([], []) == []
     assert claims.usagesOf([]) == ([], [])
-
-
-def test_remainder_of__bill_that_is_not_opened__is_zero(claims, issue_bills):
-    number = issue_bills(1).number()
-
-    assert claims.remainderOf(number) == 0
-    assert claims.usageOf(number) == (0, 0)
-    assert claims.recoupDueOf(number) == 0

@@ -19,7 +19,9 @@ from medledger.core.states import Hold, Standing, Status
 
 STEPS = 250
 SEEDS = [int(seed) for seed in os.environ.get("MEDLEDGER_SEEDS", "20260105").split(",")]
-MAX_LOCKS = 6
+LATER_LOCKS = 4
+"""Payers after the first of a bill that may have a lock at once."""
+EXPLANATION, PAYMENT = b"\x01" * 32, b"\x02" * 32
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class Claim:
 class Bill:
     claimable: int
     born_on_hold: bool
-    opened: bool
+    opened: bool = False
+    first: int = 0
+    """The payer that came first, whatever it did since."""
     hold: Hold = Hold.AS_ISSUED
     standing: Standing = Standing.REGULAR
     red_letter: int = 0
@@ -49,6 +53,9 @@ class Bill:
 
     def open_locks(self, now):
         return [claim for claim in self.claims.values() if claim.is_open(now)]
+
+    def later_locks(self, now):
+        return [c for p, c in self.claims.items() if p != self.first and c.is_open(now)]
 
     def locked(self, now):
         return sum(claim.amount for claim in self.open_locks(now))
@@ -74,8 +81,6 @@ class Model:
         bill = self.bills[number]
         if self.paused:
             return "EnforcedPause", {}
-        if not bill.opened:
-            return "InvoiceNotOpened", {"number": number}
         if found := self.refuse_standing(number):
             return found
         if bill.hold == Hold.HELD or (bill.born_on_hold and bill.hold == Hold.AS_ISSUED):
@@ -91,6 +96,9 @@ class Model:
         return None if is_held else ("DocumentNotHeld", {"number": number})
 
     def refuse_lock(self, number, payer, amount, deadline, well_signed, now):
+        # The bill is proven before anything else is looked at.
+        if found := self.refuse_use(number):
+            return found
         bill = self.bills[number]
         claim = bill.claim(payer)
         if claim.status == Status.SETTLED:
@@ -98,11 +106,7 @@ class Model:
         if claim.is_open(now):
             return "ClaimIsLocked", {"number": number, "payer": payer, "until": claim.until}
         if amount == 0:
-            return "AmountZero", {}
-        if found := self.refuse_use(number):
-            return found
-        if len(bill.open_locks(now)) >= MAX_LOCKS:
-            return "TooManyLocks", {"number": number}
+            return "AmountZero", {"number": number}
         remainder = bill.claimable - bill.locked(now) - bill.reimbursed
         if amount > remainder:
             return "OverRemainder", {"number": number, "amount": amount, "remainder": remainder}
@@ -110,9 +114,12 @@ class Model:
             return "AuthorisationExpired", {"number": number, "deadline": deadline}
         if not well_signed:
             return "AuthorisationInvalid", {"number": number, "patient": None}
+        if bill.first not in (0, payer) and len(bill.later_locks(now)) >= LATER_LOCKS:
+            return "TooManyLocks", {"number": number}
         return None
 
     def lock(self, number, payer, amount, now):
+        self.bills[number].first = self.bills[number].first or payer
         claims = self.bills[number].claims
         sequence = self.bills[number].claim(payer).sequence + 1
         claims[payer] = Claim(amount, now + self.lock_period, sequence, Status.LOCKED)
@@ -130,7 +137,7 @@ class Model:
             return found
         locked = self.bills[number].claim(payer).amount
         if amount == 0:
-            return "AmountZero", {}
+            return "AmountZero", {"number": number}
         if amount > locked:
             return "OverLock", {"number": number, "amount": amount, "locked": locked}
         return None
@@ -142,9 +149,9 @@ class Model:
         )
         bill.reimbursed += amount
 
-    def release(self, number, payer, now):
+    def deny(self, number, payer, now):
         bill = self.bills[number]
-        bill.claims[payer] = replace(bill.claim(payer), amount=0, until=now, status=Status.RELEASED)
+        bill.claims[payer] = replace(bill.claim(payer), amount=0, until=now, status=Status.DENIED)
 
     def refuse_reverse(self, number, red_letter, now):
         if number == red_letter:
@@ -186,8 +193,8 @@ class Run:
     def step(self):
         self.now = self.draw_time()
         draw = self.random.choices(
-            [self.lock, self.settle, self.release, self.reverse, self.hold, self.open, self.pause],
-            weights=[60, 11, 15, 3, 4, 5, 20 if self.model.paused else 2],
+            [self.lock, self.settle, self.deny, self.reverse, self.hold, self.pause],
+            weights=[65, 11, 15, 3, 4, 20 if self.model.paused else 2],
         )[0]
         draw()
         self.compare_usage()
@@ -236,7 +243,8 @@ class Run:
             for contract in (self.ledger.claims, self.ledger.invoices)
             if name in {error.name for error in contract.contract_type.errors}
         )
-        with self.ledger.refused(getattr(contract, name), **arguments):
+        # By its ABI alone: both contracts know some of the errors.
+        with self.ledger.refused(getattr(contract, name).abi, **arguments):
             transact()
 
     def lock(self):
@@ -251,14 +259,18 @@ class Run:
         sequence = bill.claim(payer).sequence
         well_signed = self.random.random() > 0.08
         signed = sequence if well_signed else sequence + self.random.choice([-1, 1])
-        signature = self.ledger.authorise_claim(number, account, amount, max(signed, 0), deadline)
+        terms, signature = self.ledger.authorise_claim(
+            number, account, amount, max(signed, 0), deadline
+        )
         well_signed = well_signed or max(signed, 0) == sequence
         refusal = self.model.refuse_lock(number, payer, amount, deadline, well_signed, self.now)
         if refusal and refusal[0] == "AuthorisationInvalid":
             refusal[1]["patient"] = self.ledger.patient.address("Invoice", number)
         self.send(
             refusal,
-            lambda: self.ledger.claims.lock(number, amount, deadline, signature, sender=account),
+            lambda: self.ledger.claims.lock(
+                *self.ledger.proofs[number], terms, signature, sender=account
+            ),
             lambda: self.model.lock(number, payer, amount, self.now),
         )
 
@@ -268,17 +280,19 @@ class Run:
         amount = self.draw_amount(self.model.bills[number].claim(payer).amount)
         self.send(
             self.model.refuse_settle(number, payer, amount, self.now),
-            lambda: self.ledger.claims.settle(number, amount, 1, bytes(32), sender=account),
+            lambda: self.ledger.claims.settle(
+                number, (amount, 1, EXPLANATION, PAYMENT), sender=account
+            ),
             lambda: self.model.settle(number, payer, amount, self.now),
         )
 
-    def release(self):
+    def deny(self):
         number, account = self.draw_claim()
         payer = self.ledger.ids[account]
         self.send(
             self.model.refuse_end(number, payer, self.now),
-            lambda: self.ledger.claims.release(number, 1, sender=account),
-            lambda: self.model.release(number, payer, self.now),
+            lambda: self.ledger.claims.deny(number, 1, EXPLANATION, sender=account),
+            lambda: self.model.deny(number, payer, self.now),
         )
 
     def reverse(self):
@@ -309,15 +323,6 @@ class Run:
             lambda: setattr(bill, "hold", wanted),
         )
 
-    def open(self):
-        number = self.random.choice(self.numbers)
-        proof = self.ledger.proofs[number]
-        self.send(
-            ("EnforcedPause", {}) if self.model.paused else None,
-            lambda: self.ledger.invoices.open(*proof, sender=self.ledger.stranger),
-            lambda: setattr(self.model.bills[number], "opened", True),
-        )
-
     def pause(self):
         invoices, by = self.ledger.invoices, self.ledger.supervisor
         pause = not self.model.paused and self.random.random() < 0.4
@@ -338,13 +343,13 @@ class Run:
         records = self.ledger.invoices.invoicesOf(self.numbers)
         for record, bill in zip(records, self.model.bills.values(), strict=True):
             assert record.standing == bill.standing
-            assert record.claimable == (bill.claimable if bill.opened else 0)
         pairs = [(number, payer) for number in self.numbers for payer in self.ledger.payers]
         found = self.ledger.claims.claimsOf(
             [number for number, _ in pairs], [self.ledger.ids[payer] for _, payer in pairs]
         )
         for (number, payer), claim in zip(pairs, found, strict=True):
-            assert tuple(claim) == astuple(self.model.bills[number].claim(self.ledger.ids[payer]))
+            found_claim = (claim.amount, claim.until, claim.sequence, claim.status)
+            assert found_claim == astuple(self.model.bills[number].claim(self.ledger.ids[payer]))
 
 
 @dataclass(frozen=True)
@@ -357,7 +362,6 @@ class Ledger:
     ids: object
     payers: tuple
     patient: object
-    stranger: object
     supervisor: object
     segment: object
     proofs: dict
@@ -372,7 +376,6 @@ def start(
     ids,
     payers,
     patient,
-    stranger,
     supervisor,
     bill_segment,
     issue_bills,
@@ -381,24 +384,25 @@ def start(
     chain,
     lock_period,
 ):
-    """A run over a dozen bills, some not opened, one born on hold, two with little to claim."""
+    """A run over a dozen bills, one born on hold, two with little to claim."""
 
     def begin(random):
         bills, proofs = {}, {}
-        for count, claimable, on_hold, opened in [
-            (2, 1_000_000, False, True),
-            (2, 10_000, False, True),
-            (2, 2**64 - 1, False, True),
-            (3, 600, False, False),
-            (1, 5_000, True, True),
-            (2, 1, False, False),
+        for count, claimable, on_hold in [
+            (2, 1_000_000, False),
+            (2, 10_000, False),
+            (2, 2**64 - 1, False),
+            (3, 600, False),
+            (1, 5_000, True),
+            (2, 1, False),
         ]:
             batch = issue_bills(count, claimable=claimable, on_hold=on_hold)
             for index in range(count):
-                if opened:
-                    invoices.open(*batch.proof(index), sender=stranger)
                 proofs[batch.number(index)] = batch.proof(index)
-                bills[batch.number(index)] = Bill(claimable, on_hold, opened)
+                if on_hold:
+                    # What was born on hold can be released once it is opened.
+                    invoices.open(*batch.proof(index), sender=supervisor)
+                bills[batch.number(index)] = Bill(claimable, on_hold, opened=on_hold)
         ledger = Ledger(
             chain,
             invoices,
@@ -406,7 +410,6 @@ def start(
             ids,
             payers,
             patient,
-            stranger,
             supervisor,
             bill_segment,
             proofs,
@@ -426,18 +429,18 @@ def rebuilt(receipts):
             match event.event_name:
                 case "ClaimLocked":
                     claims[event.number, event.payer] = Claim(
-                        event.amount, event.until, event.sequence + 1, Status.LOCKED
+                        event.terms[0], event.until, event.sequence + 1, Status.LOCKED
                     )
                 case "ClaimSettled":
-                    before = claims[event.number, event.payer]
+                    before, amount = claims[event.number, event.payer], event.decision[0]
                     claims[event.number, event.payer] = Claim(
-                        event.amount, receipt.timestamp, before.sequence, Status.SETTLED
+                        amount, receipt.timestamp, before.sequence, Status.SETTLED
                     )
-                    reimbursed[event.number] = reimbursed.get(event.number, 0) + event.amount
-                case "ClaimReleased":
+                    reimbursed[event.number] = reimbursed.get(event.number, 0) + amount
+                case "ClaimDenied":
                     before = claims[event.number, event.payer]
                     claims[event.number, event.payer] = Claim(
-                        0, receipt.timestamp, before.sequence, Status.RELEASED
+                        0, receipt.timestamp, before.sequence, Status.DENIED
                     )
     return claims, reimbursed
 

@@ -41,6 +41,9 @@ def test_vectors__every_family__is_there(vectors):
     assert {vector["kind"] for vector in vectors["headers"]} == set(KINDS)
     assert {vector["type"] for vector in vectors["messages"]} == {
         "ClaimAuthorisation",
+        "ClaimWithdrawal",
+        "PayerWaiver",
+        "PaymentConfirmation",
         "AcceptAuthorisation",
         "DeliveryConfirmation",
         "AccessGrant",
@@ -75,7 +78,12 @@ def test_body__sealed_documents_of_the_vectors__equal(harness, vectors):
 
 def test_message__struct_hashes_of_the_vectors__equal(harness, vectors):
     function_of = {
-        "ClaimAuthorisation": harness.claimAuthorisation,
+        "ClaimAuthorisation": lambda number, payer, amount, sequence, *terms: (
+            harness.claimAuthorisation(number, payer, sequence, (amount, *terms))
+        ),
+        "ClaimWithdrawal": harness.claimWithdrawal,
+        "PayerWaiver": harness.payerWaiver,
+        "PaymentConfirmation": harness.paymentConfirmation,
         "AcceptAuthorisation": harness.acceptAuthorisation,
         "DeliveryConfirmation": harness.deliveryConfirmation,
         "AccessGrant": harness.accessGrant,
@@ -85,7 +93,8 @@ def test_message__struct_hashes_of_the_vectors__equal(harness, vectors):
     for vector in vectors["messages"]:
         # The order of the message's fields is that of the type string and of the function.
         fields = [
-            value if isinstance(value, list) else int(value) for value in vector["message"].values()
+            value if isinstance(value, list | bool) or str(value).startswith("0x") else int(value)
+            for value in vector["message"].values()
         ]
         found = function_of[vector["type"]](*fields)
 
@@ -131,6 +140,70 @@ def test_root_of_path__trees_of_the_vectors__equal(harness, vectors):
             found = harness.rootOfPath(leaves[index], index, tree["count"], path)
 
             assert found == HexBytes(tree["root"]), (tree["count"], index)
+
+
+def test_root_of_shared_path__each_vector__equals(harness, vectors):
+    leaves = [HexBytes(leaf) for leaf in vectors["leaves"]]
+
+    for vector in vectors["sharedPaths"]:
+        chosen = [leaves[index] for index in vector["indexes"]]
+        path = [HexBytes(node) for node in vector["path"]]
+
+        found = harness.rootOfSharedPath(chosen, vector["indexes"], vector["count"], path)
+
+        assert found == HexBytes(vector["root"]), (vector["count"], vector["indexes"])
+
+
+@pytest.fixture
+def shared(vectors):
+    """Leaves 2, 5 and 6 of seven, their indexes and their shared path of three hashes."""
+    (vector,) = (v for v in vectors["sharedPaths"] if v["indexes"] == [2, 5, 6])
+    leaves = [HexBytes(vectors["leaves"][index]) for index in vector["indexes"]]
+    return leaves, vector["indexes"], [HexBytes(node) for node in vector["path"]]
+
+
+def test_root_of_shared_path__forged_leaf_or_hash_or_order_of_hashes__is_another_root(
+    harness, vectors, shared
+):
+    leaves, indexes, path = shared
+    root = harness.rootOfSharedPath(leaves, indexes, 7, path)
+    other = HexBytes(vectors["leaves"][50])
+    assert len(path) == 3
+
+    assert harness.rootOfSharedPath([other, *leaves[1:]], indexes, 7, path) != root
+    assert harness.rootOfSharedPath(leaves[::-1], indexes, 7, path) != root
+    for place in range(3):
+        forged = [*path[:place], other, *path[place + 1 :]]
+        assert harness.rootOfSharedPath(leaves, indexes, 7, forged) != root
+    assert harness.rootOfSharedPath(leaves, indexes, 7, path[::-1]) != root
+
+
+def test_root_of_shared_path__every_wrong_length__is_refused(harness, shared, stranger, refused):
+    leaves, indexes, path = shared
+
+    for length in (0, 1, 2, 4, 5):
+        wrong = (path + [leaves[0]] * 2)[:length]
+        with refused(harness.SharedPathLengthWrong, leaves=3, count=7, length=length):
+            harness.rootOfSharedPath.transact(leaves, indexes, 7, wrong, sender=stranger)
+
+
+@pytest.mark.parametrize(
+    ("indexes", "wrong"),
+    [
+        ([5, 2, 6], 2),
+        ([2, 2, 6], 2),
+        ([2, 6, 6], 6),
+        ([2, 5, 7], 7),
+        ([2**256 - 1, 5, 6], 2**256 - 1),
+    ],
+)
+def test_root_of_shared_path__reordered_duplicate_or_surplus_index__is_refused(
+    harness, shared, stranger, refused, indexes, wrong
+):
+    leaves, _, path = shared
+
+    with refused(harness.IndexOutOfOrder, index=wrong, count=7):
+        harness.rootOfSharedPath.transact(leaves, indexes, 7, path, sender=stranger)
 
 
 def test_node__two_leaves_of_the_vectors__equal(harness, vectors):

@@ -442,10 +442,10 @@ def test_open__head_of_no_documents__is_refused(invoices, issue_bills, stranger,
 
 
 def test_open__bill_of_another_ledger__is_refused(
-    invoices, issue_bills, deploy_invoices_and_claims, institutions, supervisor, stranger, refused
+    invoices, issue_bills, deploy_claims, prescriptions, institutions, supervisor, stranger, refused
 ):
     batch = issue_bills(2)
-    other_ledger, _ = deploy_invoices_and_claims(institutions, 100, supervisor)
+    other_ledger, _, _ = deploy_claims(institutions, prescriptions, 100, supervisor)
 
     with refused(other_ledger.ProofInvalid, number=batch.number()):
         other_ledger.open(*batch.proof(), sender=stranger)

@@ -7,6 +7,7 @@ import pytest
 from medledger.core.states import Hold, Standing, Status
 
 REASON = 3
+EXPLANATION, PAYMENT = b"\x01" * 32, b"\x02" * 32
 
 
 @pytest.fixture
@@ -30,12 +31,24 @@ def reverse(invoices, hospital, bill_segment):
 
 
 @pytest.fixture
-def not_usable(invoices, refused, stranger):
+def usable(invoices, proof_of):
+    """What can be claimed of a bill that may be used."""
+
+    def claimable(number):
+        header, head, path = proof_of(number)
+        return invoices.requireUsable([header], head, path)[0]
+
+    return claimable
+
+
+@pytest.fixture
+def not_usable(invoices, proof_of, refused, stranger):
     """Asserts with which error a bill refuses to be used."""
 
-    def assert_refused(bill, error, /, **arguments):
+    def assert_refused(number, error, /, **arguments):
+        header, head, path = proof_of(number)
         with refused(error, **arguments):
-            invoices.requireUsable.transact(bill, sender=stranger)
+            invoices.requireUsable.transact([header], head, path, sender=stranger)
 
     return assert_refused
 
@@ -43,16 +56,33 @@ def not_usable(invoices, refused, stranger):
 # Using a bill
 
 
-def test_require_usable__opened_bill__returns_patient_and_claimable(invoices, open_bill, patient):
-    number = open_bill(claimable=2_500)
+def test_require_usable__bill_that_nobody_opened__needs_its_proof_only(
+    invoices, issue_bills, usable
+):
+    number = issue_bills(3, claimable=2_500).number(1)
 
-    assert invoices.requireUsable(number) == (patient.address("Invoice", number), 2_500)
+    assert usable(number) == 2_500
+    assert invoices.invoiceOf(number).claimable == 0
 
 
-def test_require_usable__bill_that_is_not_opened__is_refused(invoices, issue_bills, not_usable):
-    number = issue_bills(1).number()
+def test_require_usable__header_that_was_not_issued__is_refused(
+    invoices, issue_bills, stranger, refused
+):
+    header, head, path = issue_bills(3).proof(1)
 
-    not_usable(number, invoices.InvoiceNotOpened, number=number)
+    for forged in ((*header[:2], 20_000, *header[3:]), (header[0] + 1, *header[1:])):
+        with refused(invoices.ProofInvalid, number=forged[0]):
+            invoices.requireUsable.transact([forged], head, path, sender=stranger)
+
+
+def test_require_usable__header_without_patient_or_with_too_much_prescribed__is_refused(
+    invoices, issue_bills, not_usable
+):
+    nobody = issue_bills(1, holder="0x" + "00" * 20).number()
+    more = issue_bills(1, claimable=100, prescription=5, prescribed=101).number()
+
+    not_usable(nobody, invoices.PatientMissing, number=nobody)
+    not_usable(more, invoices.OverClaimable, number=more, prescribed=101, claimable=100)
 
 
 def test_require_usable__while_paused__is_refused(invoices, open_bill, supervisor, not_usable):
@@ -66,7 +96,7 @@ def test_require_usable__while_paused__is_refused(invoices, open_bill, superviso
 
 
 def test_hold__opened_bill__forbids_its_use_only(
-    invoices, open_bills, hospital, hold, emits, not_usable
+    invoices, open_bills, hospital, hold, emits, not_usable, usable
 ):
     number, neighbour = open_bills(2)
     before = invoices.invoiceOf(number)
@@ -78,11 +108,11 @@ def test_hold__opened_bill__forbids_its_use_only(
     assert invoices.invoiceOf(number) == before
     not_usable(number, invoices.DocumentIsHeld, number=number)
     assert invoices.holdOf(neighbour) == Hold.AS_ISSUED
-    invoices.requireUsable(neighbour)
+    usable(neighbour)
 
 
 def test_release__held_bill__allows_its_use(
-    invoices, open_bills, hospital, hold, release, emits, not_usable
+    invoices, open_bills, hospital, hold, release, emits, not_usable, usable
 ):
     number, neighbour = open_bills(2)
     hold(number)
@@ -92,7 +122,7 @@ def test_release__held_bill__allows_its_use(
 
     emits(receipt, invoices.DocumentReleased(number=number, by=hospital))
     assert invoices.holdOf(number) == Hold.RELEASED
-    invoices.requireUsable(number)
+    usable(number)
     not_usable(neighbour, invoices.DocumentIsHeld, number=neighbour)
 
 
@@ -121,7 +151,7 @@ def test_hold__every_history__says_whether_the_bill_is_usable(
 
     assert invoices.invoiceOf(number).bornOnHold == born_on_hold
     if usable:
-        assert invoices.requireUsable(number).claimable == 10_000
+        assert usable(number) == 10_000
     else:
         not_usable(number, invoices.DocumentIsHeld, number=number)
 
@@ -140,7 +170,7 @@ def test_hold__before_the_bill_is_opened__counts_afterwards(
     invoices.open(*batch.proof(), sender=stranger)
 
     if usable:
-        invoices.requireUsable(batch.number())
+        usable(batch.number())
     else:
         not_usable(batch.number(), invoices.DocumentIsHeld, number=batch.number())
 
@@ -157,7 +187,7 @@ def test_release__bill_that_was_born_free_and_never_held__is_refused(
 
 @pytest.mark.parametrize("born_on_hold", [False, True])
 def test_release__bill_that_is_not_opened_and_never_held__is_refused(
-    invoices, issue_bills, stranger, release, refused, born_on_hold
+    invoices, issue_bills, stranger, release, refused, born_on_hold, usable
 ):
     # Nobody knows yet what its header says.
     batch = issue_bills(1, on_hold=born_on_hold)
@@ -167,7 +197,7 @@ def test_release__bill_that_is_not_opened_and_never_held__is_refused(
     if born_on_hold:
         invoices.open(*batch.proof(), sender=stranger)
         release(batch.number())
-        invoices.requireUsable(batch.number())
+        usable(batch.number())
 
 
 def test_hold__by_another_key_of_the_hospital__names_that_key(
@@ -198,7 +228,7 @@ def test_hold__bill_that_is_locked__lets_the_claim_go_on(
     lock(number, payer, 4_000)
 
     hold(number)
-    claims.settle(number, 4_000, 1, bytes(32), sender=payer)
+    claims.settle(number, (4_000, 1, EXPLANATION, PAYMENT), sender=payer)
 
     assert claims.claimOf(number, ids[payer]).status == Status.SETTLED
 
@@ -263,7 +293,7 @@ def test_hold_or_release__unknown_segment__is_refused(invoices, open_bill, hospi
 
 
 def test_reverse__unused_bill__marks_both_bills(
-    invoices, claims, open_bills, hospital, reverse, emits, not_usable
+    invoices, claims, open_bills, hospital, reverse, emits, not_usable, usable
 ):
     number, red_letter, neighbour = open_bills(3)
     before = invoices.invoicesOf([number, red_letter, neighbour])
@@ -291,10 +321,9 @@ def test_reverse__unused_bill__marks_both_bills(
         False,
         False,
     ]
-    assert claims.recoupDueOf(number) == 0
     not_usable(number, invoices.InvoiceIsReversed, number=number, redLetter=red_letter)
     not_usable(red_letter, invoices.InvoiceIsRedLetter, number=red_letter)
-    invoices.requireUsable(neighbour)
+    usable(neighbour)
 
 
 def test_reverse__bills_that_are_not_opened__standing_outlasts_the_opening(
@@ -390,13 +419,35 @@ def test_reverse__locked_bill__is_refused_until_the_lock_is_gone(
     number, red_letter = open_bills(2)
     lock(number, payer, 3_000)
     lock(number, other_payer, 1_000)
-    claims.settle(number, 3_000, 1, bytes(32), sender=payer)
+    claims.settle(number, (3_000, 1, EXPLANATION, PAYMENT), sender=payer)
 
     with refused(invoices.InvoiceInUse, number=number, locked=1_000, reimbursed=3_000):
         reverse(number, red_letter)
-    claims.release(number, 1, sender=other_payer)
+    claims.deny(number, 1, EXPLANATION, sender=other_payer)
     reverse(number, red_letter)
     assert invoices.isReversed(number)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_reverse__bill_with_a_fixed_benefit_locked__is_refused_until_the_lock_is_gone(
+    invoices, claims, ids, open_bills, payer, other_payer, lock, reverse, refused, is_first
+):
+    number, red_letter = open_bills(2)
+    if not is_first:
+        lock(number, other_payer, 1_000)
+        claims.settle(number, (1_000, 1, EXPLANATION, PAYMENT), sender=other_payer)
+    lock(number, payer, 90_000, fixed=True)
+
+    reimbursed = 0 if is_first else 1_000
+    with refused(invoices.InvoiceInUse, number=number, locked=90_000, reimbursed=reimbursed):
+        reverse(number, red_letter)
+    claims.settle(number, (80_000, 1, EXPLANATION, PAYMENT), sender=payer)
+    assert claims.takenOf(number) == (0, 80_000 + reimbursed)
+    reverse(number, red_letter)
+    assert claims.recoupDueOf(number, ids[payer]) == 80_000
+    claims.repay(number, 80_000, PAYMENT, sender=payer)
+    assert claims.takenOf(number) == (0, reimbursed)
+    assert claims.usageOf(number) == (0, reimbursed)
 
 
 def test_reverse__last_second_of_a_lock__is_refused(
@@ -420,14 +471,15 @@ def test_reverse__reimbursed_bill__makes_the_claims_recoupable(
     number, red_letter = open_bills(2)
     for account, amount in ((payer, 3_000), (other_payer, 1_000)):
         lock(number, account, amount)
-        claims.settle(number, amount, 1, bytes(32), sender=account)
-    assert claims.recoupDueOf(number) == 0
+        claims.settle(number, (amount, 1, EXPLANATION, PAYMENT), sender=account)
+    assert claims.recoupDueOf(number, ids[payer]) == 0
     before = claims.claimOf(number, ids[payer])
 
     reverse(number, red_letter)
 
-    assert claims.recoupDueOf(number) == 4_000
-    assert claims.recoupDueOf(red_letter) == 0
+    assert claims.recoupDueOf(number, ids[payer]) == 3_000
+    assert claims.recoupDueOf(number, ids[other_payer]) == 1_000
+    assert claims.recoupDueOf(red_letter, ids[payer]) == 0
     assert claims.usageOf(number) == (0, 4_000)
     assert claims.claimOf(number, ids[payer]) == before
 
@@ -447,7 +499,7 @@ def test_reverse__red_letter_that_was_reimbursed__is_refused(
 ):
     number, red_letter = open_bills(2)
     lock(red_letter, payer, 3_000)
-    claims.settle(red_letter, 2_000, 1, bytes(32), sender=payer)
+    claims.settle(red_letter, (2_000, 1, EXPLANATION, PAYMENT), sender=payer)
 
     with refused(invoices.InvoiceInUse, number=red_letter, locked=0, reimbursed=2_000):
         reverse(number, red_letter)
@@ -458,7 +510,7 @@ def test_reverse__red_letter_whose_lock_was_released__is_accepted(
 ):
     number, red_letter = open_bills(2)
     lock(red_letter, payer, 3_000)
-    claims.release(red_letter, 1, sender=payer)
+    claims.deny(red_letter, 1, EXPLANATION, sender=payer)
 
     reverse(number, red_letter)
 
@@ -538,7 +590,15 @@ def reverse_part(invoices, hospital, bill_segment):
 
 
 def test_reverse_part__opened_bill__reduces_what_can_be_claimed(
-    invoices, claims, open_bills, hospital, issue_red_letters, reverse_part, emits, not_usable
+    invoices,
+    claims,
+    open_bills,
+    hospital,
+    issue_red_letters,
+    reverse_part,
+    emits,
+    not_usable,
+    usable,
 ):
     number, neighbour = open_bills(2)
     letters = issue_red_letters(number, 3_000)
@@ -559,8 +619,7 @@ def test_reverse_part__opened_bill__reduces_what_can_be_claimed(
         ),
     )
     assert invoices.claimableOf(number) == 7_000
-    assert invoices.requireUsable(number) == (before.patient, 7_000)
-    assert claims.remainderOf(number) == 7_000
+    assert usable(number) == 7_000
     assert invoices.invoiceOf(number)[:4] == before[:4]
     assert invoices.invoiceOf(number).standing == Standing.PARTLY_REVERSED
     assert invoices.originalOf(red_letter) == number
@@ -722,7 +781,7 @@ def test_reverse_part__locked_bill__is_refused_until_the_lock_is_gone(
 
     with refused(invoices.InvoiceInUse, number=number, locked=1, reimbursed=0):
         reverse_part(number, letters)
-    claims.release(number, 1, sender=payer)
+    claims.deny(number, 1, EXPLANATION, sender=payer)
     reverse_part(number, letters)
     assert invoices.claimableOf(number) == 9_000
 
@@ -760,20 +819,30 @@ def test_reverse_part__letter_before_it_is_used__cannot_be_claimed(
 
 
 def test_reverse_part__reimbursed_bill__makes_the_excess_recoupable(
-    invoices, claims, open_bill, payer, other_payer, lock, issue_red_letters, reverse_part, refused
+    invoices,
+    claims,
+    ids,
+    open_bill,
+    payer,
+    other_payer,
+    lock,
+    issue_red_letters,
+    reverse_part,
+    refused,
 ):
     number = open_bill()
     lock(number, payer, 6_000)
-    claims.settle(number, 6_000, 1, bytes(32), sender=payer)
+    claims.settle(number, (6_000, 1, EXPLANATION, PAYMENT), sender=payer)
     letters = issue_red_letters(number, 3_000, 2_500)
 
     reverse_part(number, letters, 0)
 
-    assert claims.recoupDueOf(number) == 0
-    assert claims.remainderOf(number) == 1_000
+    assert claims.recoupDueOf(number, ids[payer]) == 0
+    with refused(claims.OverRemainder, number=number, amount=1_001, remainder=1_000):
+        lock(number, other_payer, 1_001)
     reverse_part(number, letters, 1)
-    assert claims.recoupDueOf(number) == 1_500
-    assert claims.remainderOf(number) == 0
+    assert claims.recoupDueOf(number, ids[payer]) == 1_500
+    assert claims.recoupDueOf(number, ids[other_payer]) == 0
     with refused(claims.OverRemainder, number=number, amount=1, remainder=0):
         lock(number, other_payer, 1)
 
@@ -814,7 +883,7 @@ def void_paper(invoices, hospital, bill_segment):
 
 
 def test_exchange__opened_bill__has_no_use_here_until_the_paper_is_void(
-    invoices, open_bills, hospital, exchange, void_paper, emits, not_usable
+    invoices, open_bills, hospital, exchange, void_paper, emits, not_usable, usable
 ):
     number, neighbour = open_bills(2)
     before = invoices.invoiceOf(number)
@@ -826,15 +895,15 @@ def test_exchange__opened_bill__has_no_use_here_until_the_paper_is_void(
     assert invoices.invoiceOf(number)[:4] == before[:4]
     assert invoices.claimableOf(number) == 10_000
     not_usable(number, invoices.InvoiceOnPaper, number=number)
-    invoices.requireUsable(neighbour)
+    usable(neighbour)
     receipt = void_paper(number)
     emits(receipt, invoices.PaperVoided(number=number, by=hospital))
     assert invoices.invoiceOf(number) == before
-    invoices.requireUsable(number)
+    usable(number)
 
 
 def test_exchange__bill_that_is_not_opened__outlasts_the_opening(
-    invoices, issue_bills, stranger, exchange, void_paper, not_usable
+    invoices, issue_bills, stranger, exchange, void_paper, not_usable, usable
 ):
     batch = issue_bills(1)
     exchange(batch.number())
@@ -843,11 +912,11 @@ def test_exchange__bill_that_is_not_opened__outlasts_the_opening(
 
     not_usable(batch.number(), invoices.InvoiceOnPaper, number=batch.number())
     void_paper(batch.number())
-    invoices.requireUsable(batch.number())
+    usable(batch.number())
 
 
 def test_exchange__bill_reversed_in_part__comes_back_as_it_was(
-    invoices, open_bill, issue_red_letters, reverse_part, exchange, void_paper
+    invoices, open_bill, issue_red_letters, reverse_part, exchange, void_paper, usable
 ):
     number = open_bill()
     reverse_part(number, issue_red_letters(number, 1_000))
@@ -857,7 +926,7 @@ def test_exchange__bill_reversed_in_part__comes_back_as_it_was(
     void_paper(number)
 
     assert invoices.invoiceOf(number).standing == Standing.PARTLY_REVERSED
-    assert invoices.requireUsable(number).claimable == 9_000
+    assert usable(number) == 9_000
 
 
 def test_exchange__locked_or_reimbursed_bill__is_refused(
@@ -868,9 +937,27 @@ def test_exchange__locked_or_reimbursed_bill__is_refused(
 
     with refused(invoices.InvoiceInUse, number=number, locked=3_000, reimbursed=0):
         exchange(number)
-    claims.settle(number, 2_000, 1, bytes(32), sender=payer)
+    claims.settle(number, (2_000, 1, EXPLANATION, PAYMENT), sender=payer)
     with refused(invoices.InvoiceInUse, number=number, locked=0, reimbursed=2_000):
         exchange(number)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_exchange__bill_with_a_fixed_benefit__is_refused(
+    invoices, claims, open_bill, payer, other_payer, lock, exchange, refused, is_first
+):
+    number = open_bill()
+    if not is_first:
+        lock(number, other_payer, 1_000)
+        claims.deny(number, 1, EXPLANATION, sender=other_payer)
+    lock(number, payer, 90_000, fixed=True)
+
+    with refused(invoices.InvoiceInUse, number=number, locked=90_000, reimbursed=0):
+        exchange(number)
+    claims.settle(number, (80_000, 1, EXPLANATION, PAYMENT), sender=payer)
+    with refused(invoices.InvoiceInUse, number=number, locked=0, reimbursed=80_000):
+        exchange(number)
+    assert claims.usageOf(number) == (0, 0)
 
 
 def test_exchange__bill_on_paper__can_neither_be_locked_nor_reversed_nor_exchanged_again(

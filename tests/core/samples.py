@@ -38,6 +38,7 @@ VECTORS = Path(__file__).parent.parent / "vectors"
 INVOICE_NUMBER = document_number(46060126, 17)
 RED_LETTER_NUMBER = document_number(46060126, 18)
 PRESCRIPTION_NUMBER = document_number(46990126, 5)
+LINKED_INVOICE_NUMBER = document_number(46060126, 19)
 LICENCE_NUMBER = document_number(33080126, 3)
 RECORD_NUMBER = document_number(21020126, 9)
 SECRET = bytes(range(32, 64))
@@ -162,6 +163,7 @@ def record(**changes: Any) -> Record:
 DOCUMENTS: dict[DocumentNumber, Document] = {
     INVOICE_NUMBER: invoice(),
     RED_LETTER_NUMBER: red_letter(),
+    LINKED_INVOICE_NUMBER: invoice(prescription=PRESCRIPTION_NUMBER, prescribed_minor=900),
     PRESCRIPTION_NUMBER: prescription(),
     LICENCE_NUMBER: licence(),
     RECORD_NUMBER: record(),

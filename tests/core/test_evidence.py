@@ -50,6 +50,7 @@ GOOD = (
     "good_single.json",
     "good_partial.json",
     "good_red_letter.json",
+    "good_linked.json",
     "good_prescription.json",
     "good_licence.json",
     "good_record.json",
@@ -72,6 +73,11 @@ FORGERIES: list[tuple[str, type[EvidenceError], str]] = [
     ("header_disagrees.json", HeaderMismatch, "header and the field ownPayAmount disagree"),
     ("currency_disagrees.json", HeaderMismatch, "header and the field CurrencyType disagree"),
     ("red_letter_is_claimable.json", HeaderMismatch, "relatedInvoiceNumber disagree"),
+    ("prescription_hidden.json", HeaderMismatch, "header and the field hiRxno disagree"),
+    ("prescription_disagrees.json", HeaderMismatch, "header and the field hiRxno disagree"),
+    ("prescribed_disagrees.json", HeaderMismatch, "the field prescribedAmount disagree"),
+    ("prescription_made_up.json", HeaderMismatch, "header and the field hiRxno disagree"),
+    ("red_letter_for_a_prescription.json", HeaderMismatch, "relatedInvoiceNumber disagree"),
     ("quantities_disagree.json", HeaderMismatch, "header and the field rxDetail disagree"),
     ("authoredAt_disagrees.json", HeaderMismatch, "header and the field authoredOn disagree"),
     ("licence_disagrees.json", HeaderMismatch, "header and the field licence disagree"),
@@ -268,7 +274,9 @@ def mutations(good: Any) -> Iterator[tuple[tuple[Any, ...], str, Any]]:
     for at, value in walk(good):
         if not at:
             continue
-        for other in perturbations(value):
+        # What is null stands for a number that is not there.
+        others = ["00000000-0000000001", 0, ""] if value is None else perturbations(value)
+        for other in others:
             yield at, f"{value!r} to {other!r}", changed(good, at, lambda _, other=other: other)
         yield at, "removed", changed(good, at, None)
         if isinstance(value, dict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 
 import pytest
@@ -17,9 +17,12 @@ from medledger.core import hashing
 from medledger.core.hashing import (
     AcceptAuthorisation,
     ClaimAuthorisation,
+    ClaimWithdrawal,
     DeliveryConfirmation,
     InvoiceHeader,
     PatientMessage,
+    PayerWaiver,
+    PaymentConfirmation,
     PrescriptionHeader,
     TreeHead,
     address_bytes,
@@ -40,7 +43,15 @@ def uint(bits: int) -> st.SearchStrategy[int]:
 
 addresses = st.binary(min_size=20, max_size=20).map(to_checksum_address)
 invoice_headers = st.builds(
-    InvoiceHeader, uint(64), addresses, uint(64), uint(16), st.booleans(), hashes
+    InvoiceHeader,
+    uint(64),
+    addresses,
+    uint(64),
+    uint(16),
+    st.booleans(),
+    uint(64),
+    uint(64),
+    hashes,
 )
 prescription_headers = st.builds(
     PrescriptionHeader,
@@ -58,7 +69,20 @@ prescription_headers = st.builds(
     hashes,
 )
 messages = st.one_of(
-    st.builds(ClaimAuthorisation, uint(64), uint(32), uint(64), uint(32), uint(64)),
+    st.builds(
+        ClaimAuthorisation,
+        uint(64),
+        uint(32),
+        uint(64),
+        uint(32),
+        uint(64),
+        uint(32),
+        st.booleans(),
+        addresses,
+    ),
+    st.builds(ClaimWithdrawal, uint(64), uint(32), uint(16), uint(32), uint(64)),
+    st.builds(PayerWaiver, uint(64), uint(32), uint(32), uint(64)),
+    st.builds(PaymentConfirmation, uint(64), uint(32), hashes, uint(64)),
     st.builds(AcceptAuthorisation, uint(64), uint(32), uint(16), uint(64)),
     st.builds(DeliveryConfirmation, uint(64), uint(16), st.tuples(*[uint(16)] * 5), uint(64)),
 )
@@ -66,11 +90,20 @@ tree_heads = st.builds(TreeHead, uint(64), uint(32), uint(32), uint(64))
 
 
 def message_values(message: PatientMessage) -> dict[str, Any]:
+    # The order of the message's members is that of the type string and of the class.
+    members = [member["name"] for member in MESSAGE_TYPES[type(message).__name__]]
     # eth-account takes an array as a list only.
-    return {
-        name: list(value) if isinstance(value := getattr(message, name), tuple) else value
-        for name in message.__dataclass_fields__
-    }
+    values = [list(one) if isinstance(one, tuple) else one for one in astuple(message)]
+    return dict(zip(members, values, strict=True))
+
+
+def another(value: Any) -> Any:
+    """A value of the same type that differs in one bit."""
+    if isinstance(value, tuple):
+        return (value[0] ^ 1, *value[1:])
+    if isinstance(value, str):
+        return to_checksum_address((int(value, 16) ^ 1).to_bytes(20, "big"))
+    return bytes([value[0] ^ 1]) + value[1:] if isinstance(value, bytes) else value ^ 1
 
 
 @given(st.binary())
@@ -132,10 +165,7 @@ def test_signing_digest__one_value_changed__another_digest(
     digest = signing_digest(message, 1, contract)
     name = data.draw(st.sampled_from(sorted(message.__dataclass_fields__)))
 
-    value = getattr(message, name)
-    other = (value[0] ^ 1, *value[1:]) if isinstance(value, tuple) else value ^ 1
-
-    changed = replace(message, **{name: other})
+    changed = replace(message, **{name: another(getattr(message, name))})
 
     assert signing_digest(changed, 1, contract) != digest
     assert signing_digest(message, 2, contract) != digest

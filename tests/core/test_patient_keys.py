@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import astuple
 from typing import Any
 
 import pytest
@@ -82,10 +83,10 @@ messages = st.one_of(
 
 def typed(message: PatientMessage, chain_id: int = 31337, contract: str = CONTRACT) -> Any:
     name = type(message).__name__
-    values = {
-        field: list(value) if isinstance(value := getattr(message, field), tuple) else value
-        for field in message.__dataclass_fields__
-    }
+    # The order of the message's members is that of the type string and of the class.
+    members = [member["name"] for member in MESSAGE_TYPES[name]]
+    taken = [list(value) if isinstance(value, tuple) else value for value in astuple(message)]
+    values = dict(zip(members, taken, strict=True))
     return encode_typed_data(domain(chain_id, contract), {name: MESSAGE_TYPES[name]}, values)
 
 
@@ -420,12 +421,26 @@ def test_sign__any_message__is_eth_accounts_signature(
         typed(ClaimAuthorisation(INVOICE_NUMBER, 4, 2500, 1, 1767922200)),
         typed(ClaimAuthorisation(INVOICE_NUMBER, 4, 2500, 0, 1767922201)),
         typed(ClaimAuthorisation(INVOICE_NUMBER + 1, 4, 2500, 0, 1767922200)),
+        typed(ClaimAuthorisation(INVOICE_NUMBER, 4, 2500, 0, 1767922200, 3)),
+        typed(ClaimAuthorisation(INVOICE_NUMBER, 4, 2500, 0, 1767922200, 0, True)),
+        typed(ClaimAuthorisation(INVOICE_NUMBER, 4, 2500, 0, 1767922200, 0, False, CONTRACT)),
         typed(ClaimAuthorisation(INVOICE_NUMBER, 4, 2500, 0, 1767922200), chain_id=1),
         typed(
             ClaimAuthorisation(INVOICE_NUMBER, 4, 2500, 0, 1767922200), contract="0x" + "11" * 20
         ),
     ],
-    ids=["amount", "payer", "sequence", "deadline", "number", "chain", "contract"],
+    ids=[
+        "amount",
+        "payer",
+        "sequence",
+        "deadline",
+        "number",
+        "after",
+        "fixed",
+        "payee",
+        "chain",
+        "contract",
+    ],
 )
 def test_sign__used_for_something_else__recovers_to_a_stranger(other: Any) -> None:
     message = ClaimAuthorisation(INVOICE_NUMBER, 4, 2500, 0, 1767922200)

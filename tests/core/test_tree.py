@@ -9,7 +9,13 @@ from tests.core.samples import hashes, leaves_of
 from tests.vectors.make_vectors import tree_hash, tree_path
 
 from medledger.core.hashing import leaf_hash, node_hash
-from medledger.core.tree import Tree, root_of_path, verify_inclusion
+from medledger.core.tree import (
+    Tree,
+    root_of_path,
+    root_of_shared_path,
+    share_paths,
+    verify_inclusion,
+)
 from medledger.errors import PathMismatch
 
 SIZES = range(1, 131)
@@ -267,3 +273,69 @@ def test_tree__no_leaf__value_error() -> None:
 def test_path__an_index_outside_the_tree__index_error(index: int) -> None:
     with pytest.raises(IndexError):
         Tree(leaves_of(3)).path(index)
+
+
+# Shared paths
+
+
+@st.composite
+def subsets(draw: st.DrawFn) -> tuple[Tree, dict[int, bytes], tuple[bytes, ...]]:
+    """A tree of any size, some of its leaves by index, and their shared path."""
+    count = draw(st.integers(1, 130))
+    indexes = draw(st.sets(st.integers(0, count - 1), min_size=1))
+    tree = Tree(leaves_of(count))
+    path = share_paths({index: tree.path(index) for index in indexes}, count)
+    return tree, {index: tree.leaf(index) for index in indexes}, path
+
+
+def shared_refusal(
+    leaves: dict[int, bytes], count: int, path: tuple[bytes, ...], root: bytes
+) -> bool:
+    """Whether the proof is refused, or leads elsewhere."""
+    try:
+        return root_of_shared_path(leaves, count, path) != root
+    except PathMismatch:
+        return True
+
+
+@given(subsets())
+def test_root_of_shared_path__any_leaves_of_any_size__is_the_root(
+    subset: tuple[Tree, dict[int, bytes], tuple[bytes, ...]],
+) -> None:
+    tree, leaves, path = subset
+
+    assert root_of_shared_path(leaves, len(tree), path) == tree.root
+
+
+@given(places())
+def test_share_paths__of_one_leaf__is_its_path(place: tuple[Tree, int]) -> None:
+    tree, index = place
+
+    assert share_paths({index: tree.path(index)}, len(tree)) == tree.path(index)
+
+
+@given(subsets(), hashes, st.data())
+def test_root_of_shared_path__forged_moved_dropped_or_surplus__does_not_hold(
+    subset: tuple[Tree, dict[int, bytes], tuple[bytes, ...]], forged: bytes, data: st.DataObject
+) -> None:
+    tree, leaves, path = subset
+    count, root = len(tree), tree.root
+    chosen = data.draw(st.sampled_from(sorted(leaves)))
+    free = sorted(set(range(count + 1)) - set(leaves))
+
+    assert shared_refusal(leaves | {chosen: forged}, count, path, root)
+    assert shared_refusal(leaves, count, (*path, forged), root)
+    moved = {free[-1] if index == chosen else index: leaf for index, leaf in leaves.items()}
+    assert shared_refusal(moved, count, path, root)
+    if path:
+        place = data.draw(st.integers(0, len(path) - 1))
+        assert shared_refusal(leaves, count, path[:place] + path[place + 1 :], root)
+        assert shared_refusal(leaves, count, (*path[:place], forged, *path[place + 1 :]), root)
+    if len(path) > 1:
+        assert shared_refusal(leaves, count, path[::-1], root)
+
+
+def test_root_of_shared_path__no_leaf_or_one_outside__path_mismatch() -> None:
+    for leaves in ({}, {5: leaves_of(6)[5]}, {-1: leaves_of(6)[5]}):
+        with pytest.raises(PathMismatch, match="not every index is within 5 leaves"):
+            root_of_shared_path(leaves, 5, ())

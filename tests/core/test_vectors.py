@@ -14,8 +14,11 @@ from medledger.core.hashing import (
     AccessGrant,
     AccessRevocation,
     ClaimAuthorisation,
+    ClaimWithdrawal,
     DeliveryConfirmation,
     Header,
+    PayerWaiver,
+    PaymentConfirmation,
     TreeHead,
     domain_separator,
     leaf_hash,
@@ -24,10 +27,19 @@ from medledger.core.hashing import (
 from medledger.core.kinds import KINDS
 from medledger.core.patient_keys import PatientKey, one_time_address
 from medledger.core.sealing import seal
-from medledger.core.tree import Tree, root_of_path, verify_inclusion
+from medledger.core.tree import (
+    Tree,
+    root_of_path,
+    root_of_shared_path,
+    share_paths,
+    verify_inclusion,
+)
 
 MESSAGES = {
     "ClaimAuthorisation": ClaimAuthorisation,
+    "ClaimWithdrawal": ClaimWithdrawal,
+    "PayerWaiver": PayerWaiver,
+    "PaymentConfirmation": PaymentConfirmation,
     "AcceptAuthorisation": AcceptAuthorisation,
     "DeliveryConfirmation": DeliveryConfirmation,
     "AccessGrant": AccessGrant,
@@ -44,23 +56,20 @@ def header_of(kind: str, values: dict[str, Any]) -> Header:
     return KINDS[kind].header(*[_plain(name, value) for name, value in values.items()])  # type: ignore[index]
 
 
+def message_of(vector: dict[str, Any]) -> Any:
+    """The members of a vector's message are in the order of the dataclass."""
+    members = [_plain(name, value) for name, value in vector["message"].items()]
+    return MESSAGES[vector["type"]](*members)
+
+
 def _plain(name: str, value: Any) -> Any:
-    if name in ("patient", "holder"):
+    if name in ("patient", "holder", "payee"):
         return value
-    if name == "body":
+    if name in ("body", "payment"):
         return raw(value)
     if isinstance(value, list):
         return tuple(value)
     return int(value) if isinstance(value, str) else value
-
-
-def message_of(vector: dict[str, Any]) -> Any:
-    return MESSAGES[vector["type"]](
-        **{
-            name: tuple(value) if name == "quantities" else int(value)
-            for name, value in vector["message"].items()
-        }
-    )
 
 
 def test_make_vectors__run_again__every_file_is_the_same_byte_for_byte() -> None:
@@ -131,6 +140,18 @@ def test_tree__each_vector__has_its_root_and_paths(vectors: dict[str, Any]) -> N
             verify_inclusion(tree.leaf(index), index, len(tree), path, tree.root)
 
 
+def test_shared_path__each_vector__has_its_path_and_root(vectors: dict[str, Any]) -> None:
+    for vector in vectors["sharedPaths"]:
+        tree, indexes = Tree(leaves_of(vector["count"])), vector["indexes"]
+        path = tuple(raw(node) for node in vector["path"])
+
+        shared = share_paths({index: tree.path(index) for index in indexes}, len(tree))
+
+        assert shared == path
+        leaves = {index: tree.leaf(index) for index in indexes}
+        assert root_of_shared_path(leaves, len(tree), path) == raw(vector["root"])
+
+
 def test_head_hash__each_vector__is_the_vector(vectors: dict[str, Any]) -> None:
     for vector in vectors["heads"]:
         head = TreeHead(
@@ -164,7 +185,7 @@ def test_sign__each_message__is_the_vectors_signature(vectors: dict[str, Any]) -
         assert one_time_address(wallet.public, vector["kind"], message.number) == vector["signer"]
 
 
-@pytest.mark.parametrize("place", range(3), ids=["invoice", "red_letter", "prescription"])
+@pytest.mark.parametrize("place", range(4), ids=["invoice", "red_letter", "linked", "prescription"])
 def test_seal__each_document__is_the_vector(vectors: dict[str, Any], place: int) -> None:
     vector = vectors["documents"][place]
     number = int(vector["number"])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
 from tests.docs.blocks import ROOT, blocks
 
 from medledger import errors
@@ -241,7 +242,7 @@ def test_authorisation__table__has_the_keys_of_the_code() -> None:
     assert all(f"`{kind}`" in section(13) for kind in authorisation._TYPES)
     for kind in authorisation._TYPES.values():
         quoted = next(item for item in TYPES if item.startswith(f"{kind.__name__}("))
-        assert re.findall(r" (\w+)", quoted) == [field.name for field in fields(kind)]
+        assert re.findall(r" (\w+)", quoted) == [to_camel(field.name) for field in fields(kind)]
 
 
 def test_vectors__table__has_the_keys_of_the_file() -> None:

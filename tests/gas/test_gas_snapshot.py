@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from medledger.chain import abi
+from medledger.chain.bindings import SettlementToken
 from medledger.chain.contract import Call
-from medledger.chain.deployment import Ledgers, connect, deploy
+from medledger.chain.deployment import Ledgers, connect, deploy, deploy_token
 from medledger.chain.keys import address_of
 from medledger.chain.local import LocalChain
 from medledger.chain.rpc import Rpc
 from medledger.chain.sender import Sender
 from medledger.core.acts import Act
+from medledger.core.claims import ClaimTerms, Decision, Settlement
 from medledger.core.documents import (
     Invoice,
     InvoiceLine,
@@ -33,6 +35,7 @@ from medledger.core.documents import (
     Record,
 )
 from medledger.core.hashing import (
+    ZERO_ADDRESS,
     AcceptAuthorisation,
     AccessGrant,
     AccessRevocation,
@@ -44,6 +47,7 @@ from medledger.core.hashing import (
     LicenceHeader,
     RecordHeader,
     TreeHead,
+    checksum_address,
     keccak256,
     leaf_hash,
     name_hash,
@@ -52,7 +56,7 @@ from medledger.core.numbers import DocumentNumber, document_number
 from medledger.core.patient_keys import PatientKey
 from medledger.core.sealing import seal
 from medledger.core.states import Kind
-from medledger.core.tree import Tree
+from medledger.core.tree import Tree, share_paths
 
 SNAPSHOT = Path(__file__).parents[2] / "snapshots" / "gas.json"
 START = 1_800_000_000
@@ -85,7 +89,7 @@ class Meter:
         sender = self.senders.setdefault(role, Sender(self.rpc, secret(role)))
         time = self.tick()
         # A limit and no estimate: an estimate would be made for another time.
-        intent = sender.intent(call, 8_000_000)
+        intent = sender.intent(call, 12_000_000)
         sent = sender.journal.add(sender.address, intent, sender.signing(intent))
         receipt = sender.settle([sent.id])[sent.id].receipt
         assert receipt is not None
@@ -103,8 +107,14 @@ def costs() -> Iterator[dict[str, int]]:
 def measure(url: str) -> dict[str, int]:
     meter = Meter(url)
     meter.tick()
+    token = deploy_token(meter.rpc, secret("supervisor"))
+    meter.tick()
     manifest, receipts = deploy(
-        meter.rpc, secret("supervisor"), supervisor_name="supervisor", region=460000
+        meter.rpc,
+        secret("supervisor"),
+        supervisor_name="supervisor",
+        region=460000,
+        token=token,
     )
     for receipt in receipts:
         meter.costs[f"deploy {receipt.call.name.removesuffix('.constructor')}"] = receipt.gas_used
@@ -158,29 +168,7 @@ def measure(url: str) -> dict[str, int]:
     issued_at = meter.act("hospital", issue, f"issue a batch of {BATCH:,}")
     head = TreeHead(first + 1, BATCH, 1, issued_at)
 
-    def lock(payer: str, index: int, sentence: str, *, opened: bool = False) -> None:
-        number = first + 1 + index
-        message = ClaimAuthorisation(number, ids[payer], 4_000, 0, DEADLINE)
-        act = (
-            4_000,
-            DEADLINE,
-            PATIENT.sign(message, "Invoice", ledgers.chain_id, ledgers.claims.address),
-        )
-        call = (
-            ledgers.claims.lock(number, *act)
-            if opened
-            else ledgers.claims.open_and_lock(many[index].header, head, tree.path(index), *act)
-        )
-        meter.act(payer, call, sentence)
-
-    lock("payer", 500, f"open a bill of {BATCH:,} and lock it")
-    lock("other payer", 500, "lock an opened bill beside another lock", opened=True)
-    settle = ledgers.claims.settle(first + 501, 4_000, 1, secret("eob"))
-    meter.act("payer", settle, "settle beside another lock")
-    settle = ledgers.claims.settle(first + 501, 4_000, 1, secret("eob"))
-    meter.act("other payer", settle, "settle the last lock")
-    lock("payer", 501, f"open a bill of {BATCH:,} and lock it")
-    meter.act("payer", ledgers.claims.release(first + 502, 1), "release a lock")
+    claim(meter, ledgers, ids, Bills([sealed.header for sealed in many], head, tree))
     meter.act("hospital", ledgers.invoices.hold(1, first + 600), "hold a bill")
     meter.act("hospital", ledgers.invoices.release(1, first + 600), "release a held bill")
     reverse = ledgers.invoices.reverse(1, first + 700, 1, first + 701, 1)
@@ -191,6 +179,88 @@ def measure(url: str) -> dict[str, int]:
     license_(meter, ledgers, ids)
     keep_records(meter, ledgers, ids)
     return meter.costs
+
+
+@dataclass(frozen=True)
+class Bills:
+    """A batch of bills."""
+
+    headers: list[Header]
+    head: TreeHead
+    tree: Tree
+
+    def header(self, index: int) -> InvoiceHeader:
+        found = self.headers[index]
+        assert isinstance(found, InvoiceHeader)
+        return found
+
+    def proof(self, index: int) -> tuple[InvoiceHeader, TreeHead, Sequence[bytes]]:
+        return self.header(index), self.head, self.tree.path(index)
+
+
+def claim(meter: Meter, ledgers: Ledgers, ids: dict[str, int], bills: Bills) -> None:
+    claims, first = ledgers.claims, bills.head.first
+    terms = ClaimTerms(4_000, DEADLINE, 0, False, ZERO_ADDRESS)
+    decision = Decision(4_000, 1, secret("eob"), secret("payment"))
+    off_chain = Settlement(terms, decision)
+
+    def signature(payer: str, index: int, payee: str = ZERO_ADDRESS) -> bytes:
+        message = ClaimAuthorisation(
+            first + index,
+            ids[payer],
+            4_000,
+            0,
+            DEADLINE,
+            payee=checksum_address(bytes.fromhex(payee[2:])),
+        )
+        return PATIENT.sign(message, "Invoice", ledgers.chain_id, claims.address)
+
+    def lock(payer: str, index: int) -> Call:
+        return claims.lock(*bills.proof(index), terms, signature(payer, index))
+
+    def at_once(payer: str, indexes: range) -> Call:
+        headers = [bills.header(index) for index in indexes]
+        shared = share_paths({index: bills.tree.path(index) for index in indexes}, BATCH)
+        signatures = [signature(payer, index) for index in indexes]
+        return claims.lock_and_settle_many(
+            headers, bills.head, shared, [off_chain] * len(indexes), signatures
+        )
+
+    meter.act("payer", lock("payer", 500), f"lock a bill of {BATCH:,}")
+    meter.act("other payer", lock("other payer", 500), "lock a bill beside another lock")
+    settle = claims.settle(first + 500, decision)
+    meter.act("payer", settle, "settle beside another lock")
+    meter.act("other payer", settle, "settle the last lock")
+    meter.act("payer", lock("payer", 501))
+    deny = claims.deny(first + 501, 1, secret("eob"))
+    meter.act("payer", deny, "deny a lock")
+    meter.act("payer", lock("payer", 502))
+    withdraw = claims.withdraw(first + 502, ids["payer"], 1, 0, b"")
+    meter.act("payer", withdraw, "withdraw a lock")
+    meter.act("payer", claims.waive(first + 503, ids["payer"], 0, b""), "waive a payer")
+    alone = claims.lock_and_settle(*bills.proof(800), off_chain, signature("payer", 800))
+    meter.act("payer", alone, f"lock and settle a bill of {BATCH:,}")
+    meter.act("payer", at_once("payer", range(100, 200)), "lock and settle 100 bills at once")
+    meter.act("payer", at_once("payer", range(200, 400)), "lock and settle 200 bills at once")
+    confirm = claims.confirm_payment(first + 800, ids["payer"], decision.payment, 1, 0, b"")
+    meter.act("hospital", confirm, "confirm a payment")
+    meter.act("payer", claims.book(first + 800), "book a claim")
+    meter.act("payer", claims.revoke_booking(first + 800, 1), "revoke a booking")
+    meter.act("payer", claims.book(first + 800))
+    meter.act("payer", claims.archive(first + 800), "archive a claim")
+    recoup = claims.recoup(first + 800, 1_000, 1, secret("eob"))
+    meter.act("payer", recoup, "recoup part of a claim")
+    meter.act("payer", claims.repay(first + 800, 1_000, secret("back")), "record a repayment")
+
+    escrow = ledgers.escrow
+    token = SettlementToken(meter.rpc, escrow.token())
+    meter.act("supervisor", token.mint(address_of(secret("payer")), 10_000))
+    meter.act("payer", token.approve(escrow.address, 10_000))
+    meter.act("payer", escrow.deposit(10_000), "deposit settlement tokens")
+    payee = address_of(secret("patient's own"))
+    paid = Settlement(replace(terms, payee=payee), decision)
+    call = claims.lock_and_settle(*bills.proof(801), paid, signature("payer", 801, payee))
+    meter.act("payer", call, "lock, settle and pay in tokens")
 
 
 def endorsed(

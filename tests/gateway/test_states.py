@@ -7,6 +7,7 @@ import pytest
 from tests.gateway.scene import FAR_FUTURE, PATIENT, Scene, bill, prescription, problem, serving
 from tests.roles.world import dispensing
 
+from medledger.core.claims import Decision
 from medledger.core.evidence import Evidence
 from medledger.core.numbers import parse_number
 from medledger.core.states import Kind
@@ -59,7 +60,7 @@ def test_state__locked_then_settled__adds_up(client: httpx.Client, scene: Scene)
 
     payer.lock(evidence, authorisation)
     locked = client.get(f"/invoices/{number}").json()
-    payer.settle(parse_number(number), 900)
+    payer.settle(parse_number(number), Decision(900, 1, b"\x01" * 32, b"\x02" * 32))
     settled = client.get(f"/invoices/{number}").json()
 
     names = ("opened", "claimable", "locked", "reimbursed", "remainder", "currency", "bornOnHold")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from tests.roles.world import World
+from tests.roles.world import World, decided
 
 from medledger.chain.events import fetch_events
 from medledger.index import EventIndex
@@ -31,7 +31,7 @@ def expected(world: World, last: int | None = None) -> Told:
 def lives(world: World) -> dict[str, Any]:
     """A bill that was reimbursed and a prescription on its way, with the acts before."""
     claimed = world.locked(key="claimed")
-    world.payer.settle(claimed.number, 500)
+    world.payer.settle(claimed.number, decided(500))
     original, red = world.issued("original"), world.issued("red-letter")
     world.hospital.reverse(original.number, red.number, 1)
     return {"claimed": claimed, "original": original, "red": red, "order": world.in_transit()}

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from tests.index.chronicle import Chronicle, operator
 
+from medledger.core.hashing import ZERO_ADDRESS
 from medledger.index import findings
 from medledger.index.findings import DAY, HOUR, check
 
 FIRST = 46060126_0000000001
 HOSPITAL, PAYER, PHARMACY, OTHER_PHARMACY = 2, 3, 4, 5
 NOON = 20_000 * DAY + 12 * HOUR
+DECISION = (5, 1, b"\x01" * 32, b"\x02" * 32)
 
 
 @pytest.fixture
@@ -58,14 +60,22 @@ def allot(chronicle: Chronicle) -> None:
 
 
 def lock(chronicle: Chronicle, at: int, until: int) -> None:
-    chronicle.tell("ClaimLocked", at=at, number=FIRST, payer=PAYER, amount=5, until=until)
+    chronicle.tell("ClaimLocked", at=at, number=FIRST, payer=PAYER, terms=terms(5), until=until)
+
+
+def settle(chronicle: Chronicle, at: int) -> None:
+    chronicle.tell("ClaimSettled", at=at, number=FIRST, payer=PAYER, decision=DECISION)
+
+
+def terms(amount: int) -> tuple[int, int, int, bool, str]:
+    return (amount, 2**40, 0, False, ZERO_ADDRESS)
 
 
 def test_check__an_ordinary_history__finds_nothing(chronicle: Chronicle) -> None:
     issue(chronicle, NOON)
     issue(chronicle, NOON + DAY, FIRST + 10, root=2)
     lock(chronicle, NOON + DAY, NOON + 2 * DAY)
-    chronicle.tell("ClaimSettled", at=NOON + DAY, number=FIRST, payer=PAYER, amount=5)
+    settle(chronicle, NOON + DAY)
     accept(chronicle, PHARMACY, NOON + DAY)
     chronicle.tell("PrescriptionReturned", at=NOON + DAY, number=FIRST, pharmacy=PHARMACY)
     accept(chronicle, OTHER_PHARMACY, NOON + DAY)
@@ -74,7 +84,7 @@ def test_check__an_ordinary_history__finds_nothing(chronicle: Chronicle) -> None
 
 
 def test_check__a_bill_reversed_after_it_was_reimbursed__high(chronicle: Chronicle) -> None:
-    chronicle.tell("ClaimSettled", at=NOON, number=FIRST, payer=PAYER, amount=5)
+    settle(chronicle, NOON)
     chronicle.tell("InvoiceReversed", at=NOON + 1, number=FIRST, redLetter=FIRST + 1)
 
     assert rules(chronicle) == [
@@ -82,8 +92,21 @@ def test_check__a_bill_reversed_after_it_was_reimbursed__high(chronicle: Chronic
     ]
 
 
-def test_check__a_claim_settled_with_nothing__may_be_reversed(chronicle: Chronicle) -> None:
-    chronicle.tell("ClaimSettled", at=NOON, number=FIRST, payer=PAYER, amount=0)
+def test_check__a_bill_reversed_after_it_was_settled_at_once__high(chronicle: Chronicle) -> None:
+    settlement = (terms(5), DECISION)
+    chronicle.tell(
+        "ClaimLockedAndSettled", at=NOON, number=FIRST, payer=PAYER, settlement=settlement
+    )
+    chronicle.tell("InvoiceReversed", at=NOON + 1, number=FIRST, redLetter=FIRST + 1)
+
+    assert rules(chronicle) == [
+        ("reversed_after_reimbursed", "high", ["ClaimLockedAndSettled", "InvoiceReversed"])
+    ]
+
+
+def test_check__a_claim_that_was_repaid__may_be_reversed(chronicle: Chronicle) -> None:
+    settle(chronicle, NOON)
+    chronicle.tell("ClaimRepaid", at=NOON, number=FIRST, payer=PAYER, amount=5)
     chronicle.tell("InvoiceReversed", at=NOON + 1, number=FIRST, redLetter=FIRST + 1)
 
     assert rules(chronicle) == []
@@ -100,10 +123,11 @@ def test_check__locks_that_expire_twice__medium(chronicle: Chronicle) -> None:
     assert rules(chronicle) == [("locks_expire", "medium", ["ClaimLocked", "ClaimLocked"])]
 
 
-def test_check__a_lock_released_in_time__is_not_expired(chronicle: Chronicle) -> None:
+@pytest.mark.parametrize("end", ["ClaimDenied", "ClaimWithdrawn", "PayerWaived"])
+def test_check__a_lock_given_up_in_time__is_not_expired(chronicle: Chronicle, end: str) -> None:
     for n in range(3):
         lock(chronicle, NOON + 20 * n, NOON + 20 * n + 10)
-        chronicle.tell("ClaimReleased", at=NOON + 20 * n + 5, number=FIRST, payer=PAYER)
+        chronicle.tell(end, at=NOON + 20 * n + 5, number=FIRST, payer=PAYER)
 
     assert rules(chronicle) == []
 

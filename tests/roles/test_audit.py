@@ -20,6 +20,7 @@ from tests.roles.world import (
     SERIALS,
     World,
     bill,
+    decided,
     key_of,
 )
 
@@ -128,10 +129,10 @@ class Scenario:
 
     def do_settle(self, _: str) -> None:
         name = self.random.choice(["payer", "other_payer"])
-        getattr(self.world, name).settle(self.bill(), self.random.randint(1, 1500))
+        getattr(self.world, name).settle(self.bill(), decided(self.random.randint(1, 1500)))
 
     def do_release_claim(self, _: str) -> None:
-        self.world.payer.release(self.bill())
+        self.world.payer.withdraw(self.bill())
 
     def do_accept(self, _: str) -> None:
         name = self.random.choice(["pharmacy", "other_pharmacy"])
@@ -197,7 +198,7 @@ def test_audit__after_many_acts_at_random__agrees_with_storage_and_with_the_peop
         "do_exchange": "InvoiceExchanged",
         "do_void_paper": "PaperVoided",
         "do_settle": "ClaimSettled",
-        "do_release_claim": "ClaimReleased",
+        "do_release_claim": "ClaimWithdrawn",
         "do_accept": "PrescriptionAccepted",
         "do_dispense": "PrescriptionDispensed",
         "do_hand_over": "PrescriptionHandedOver",
@@ -232,7 +233,7 @@ def test_audit__until_an_older_block__is_as_it_was_then(world: World) -> None:
     receipt = world.locked(1000)
     then = world.auditor.audit()
     world.pass_time(DAY)
-    world.payer.settle(receipt.number, 600)
+    world.payer.settle(receipt.number, decided(600))
     world.issued("visit-2")
 
     again, later = world.auditor.audit(until=then.block), world.auditor.audit()
@@ -338,21 +339,21 @@ def tampers(act: Callable[[World, Any], str]) -> Callable[[World, Any], str]:
 def claim_amount(world: World, numbers: Any) -> str:
     payer = world.ids["payer"]
     storage = Storage(world.rpc, world.ledgers.claims.address)
-    storage.change(storage.of_key(numbers.claimed, payer), 1)
+    storage.change(storage.of_key(numbers.claimed), 1 << 32)  # one bit of the amount
     return f"claim ({numbers.claimed}, {payer})"
 
 
 @tampers
 def reimbursed_sum(world: World, numbers: Any) -> str:
     storage = Storage(world.rpc, world.ledgers.claims.address)
-    storage.change(storage.of_key(numbers.settled), 1)
+    storage.change(storage.of_key(numbers.settled), 1 << 32)  # one bit of the amount
     return f"usage {numbers.settled}"
 
 
 @tampers
 def bill_claimable(world: World, numbers: Any) -> str:
     storage = Storage(world.rpc, world.ledgers.invoices.address)
-    patient = int(world.ledgers.invoices.invoice_of(numbers.claimed).patient, 16)
+    patient = int(world.patient.address("Invoice", numbers.claimed), 16)
     slots = [s for s in mapping_slots(numbers.claimed) if storage.read(s) % 2**160 == patient]
     storage.change(slots[0], 1 << 168)  # one bit of the claimable part
     return f"bill {numbers.claimed}"
@@ -437,7 +438,11 @@ def mapping_slots(key: int) -> list[int]:
 def numbers(world: World) -> Any:
     """One document for each kind of record."""
     claimed, settled = world.locked(key="claimed"), world.locked(key="settled")
-    world.payer.settle(settled.number, 600)
+    waiver = world.patient.waive_payer(
+        claimed.number, world.ids["other_payer"], deadline=world.deadline
+    )
+    world.payer.relay(waiver, claimed.evidence())
+    world.payer.settle(settled.number, decided(600))
     held, original = world.issued("held"), world.issued("original")
     world.hospital.hold(held.number)
     red = world.issued("red", related_invoice=original.number)
@@ -476,7 +481,7 @@ def test_audit__more_reimbursed_than_claimable_by_storage__is_found(
     # As if the cap had been lifted: the payer's record grows beyond the bill.
     payer = world.ids["payer"]
     storage = Storage(world.rpc, world.ledgers.claims.address)
-    storage.change(storage.of_key(numbers.settled, payer), 1 << 40)
+    storage.change(storage.of_key(numbers.settled), 1 << 72)
     world.rpc.request("evm_mine")
 
     audit = world.auditor.audit()

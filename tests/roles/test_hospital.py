@@ -16,6 +16,7 @@ from tests.roles.world import (
     World,
     bad_bill,
     bill,
+    decided,
     key_of,
     red_letter,
 )
@@ -611,7 +612,7 @@ def test_reverse__while_a_payer_has_it__invoice_in_use_until_it_lets_go(world: W
         world.hospital.reverse(original.number, red.number, 7)
 
     assert error.value.values == {"number": original.number, "locked": 1000, "reimbursed": 0}
-    world.payer.settle(original.number, 800)
+    world.payer.settle(original.number, decided(800))
     world.hospital.reverse(original.number, red.number, 7)
     assert world.ledgers.claims.recoup_due_of(original.number) == 800
 

@@ -18,6 +18,7 @@ from tests.roles.world import (
     Deployment,
     World,
     bill,
+    decided,
     deployment_on,
     key_of,
     red_letter,
@@ -25,10 +26,11 @@ from tests.roles.world import (
 
 from medledger.chain.keys import address_of
 from medledger.chain.rpc import Rpc
+from medledger.core.hashing import InvoiceHeader
 from medledger.core.states import State, Status
 from medledger.errors import (
     ClaimNotLocked,
-    InvoiceNotOpened,
+    DocumentIsHeld,
     NumberAlreadyIssued,
     OverRemainder,
     PrescriptionIsTaken,
@@ -88,35 +90,32 @@ def test_live__bills_from_issue_to_reimbursement__the_audit_agrees(any_world: Wo
     world.auditor.verify(evidence)
     world.payer.lock(evidence, world.allow(claimed.number, 1000))
     world.other_payer.lock(evidence, world.allow(claimed.number, 1500, "other_payer"))
-    world.payer.settle(claimed.number, 900, reason=3)
-    world.other_payer.release(claimed.number, reason=4)
+    world.payer.settle(claimed.number, decided(900, reason=3))
+    world.other_payer.withdraw(claimed.number, reason=4)
     rest = [receipt for receipt in receipts[:40] if receipt is not reversed_]
     locks = [(receipt.evidence(), world.allow(receipt.number, 2500)) for receipt in rest]
     locked = list(world.payer.lock_many(locks))
-    settled = list(
-        world.payer.settle_many([(receipt.number, 2500, 0, bytes(32)) for receipt in rest])
-    )
+    settled = list(world.payer.settle_many([(receipt.number, decided(2500)) for receipt in rest]))
     audit = world.auditor.audit()
 
     assert len(locked) == len(settled) == 39
     assert audit.mismatches == []
     assert audit.state.bills.issued == 71
     assert audit.state.usage(claimed.number, audit.time) == (0, 900)
-    assert world.payer.remainder(claimed.number) == 1600
+    assert world.payer.remainder(claimed.evidence()) == 1600
     claims = audit.state.claims
     assert (claims[claimed.number, payer].status, claims[claimed.number, payer].amount) == (
         Status.SETTLED,
         900,
     )
-    assert claims[claimed.number, other].status == Status.RELEASED
+    assert claims[claimed.number, other].status == Status.WITHDRAWN
     assert audit.state.counts["ClaimSettled"] == 40
     assert [step.name for step in world.auditor.trace(claimed.number)] == [
         "BatchIssued",
-        "InvoiceOpened",
         "ClaimLocked",
         "ClaimLocked",
         "ClaimSettled",
-        "ClaimReleased",
+        "ClaimWithdrawn",
     ]
     for receipt in (claimed, receipts[0], red):
         world.auditor.verify(receipt.evidence())
@@ -196,7 +195,7 @@ def test_refuse__before_sending_and_when_mined__is_named_with_its_arguments(
     with pytest.raises(StateForbids) as forbids:
         world.pharmacy.hand_over(order.number, world.ids["courier"])
     with pytest.raises(ClaimNotLocked) as view:
-        world.other_payer.settle(number, 1)
+        world.other_payer.settle(number, decided(1))
     # Put into the journal, a call is sent without a simulation of its own first.
     again = invoices.issue(world.deployment.bills, number, 1, bytes(32))
     intent = sender.intent(again, 300_000)
@@ -212,9 +211,10 @@ def test_refuse__before_sending_and_when_mined__is_named_with_its_arguments(
 
 
 def test_refuse__by_a_view__is_named(any_world: World) -> None:
-    number = any_world.issued(on_hold=True).number
+    evidence = any_world.issued(on_hold=True).evidence()
+    assert isinstance(evidence.header, InvoiceHeader)
 
-    with pytest.raises(InvoiceNotOpened) as error:
-        any_world.ledgers.invoices.require_usable(number)
+    with pytest.raises(DocumentIsHeld) as error:
+        any_world.ledgers.invoices.require_usable([evidence.header], evidence.head, evidence.path)
 
-    assert error.value.values == {"number": number}
+    assert error.value.values == {"number": evidence.number}

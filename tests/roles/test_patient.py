@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any
 
 import pytest
@@ -30,6 +31,9 @@ TYPES = {
         "amount": "uint64",
         "sequence": "uint32",
         "deadline": "uint64",
+        "afterPayer": "uint32",
+        "fixedBenefit": "bool",
+        "payee": "address",
     },
     "AcceptAuthorisation": {
         "number": "uint64",
@@ -60,8 +64,8 @@ def signer_of(signed: Signed) -> str:
             "verifyingContract": signed.contract,
         },
         "message": {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in ((name, getattr(signed.message, name)) for name in TYPES[kind])
+            part["name"]: list(value) if isinstance(value, tuple) else value
+            for part, value in zip(members, astuple(signed.message), strict=True)
         },
     }
     found: str = Account.recover_message(
@@ -106,7 +110,7 @@ def test_authorise_claim__a_second_time__names_the_next_sequence_of_that_payer(
     world: World,
 ) -> None:
     receipt = world.locked()
-    world.payer.release(receipt.number)
+    world.payer.withdraw(receipt.number)
 
     ours = world.allow(receipt.number, 1000)
     theirs = world.allow(receipt.number, 1000, "other_payer")

@@ -6,7 +6,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.roles.world import DAY, LOCK_PERIOD, World, bill, key_of, red_letter
+from tests.roles.world import (
+    DAY,
+    EXPLANATION,
+    LOCK_PERIOD,
+    PAYMENT,
+    World,
+    bill,
+    decided,
+    key_of,
+    red_letter,
+)
 
 from medledger.chain.keys import address_of
 from medledger.core.authorisation import Signed
@@ -27,11 +37,13 @@ from medledger.errors import (
     KindMissing,
     MalformedAuthorisation,
     MalformedEvidence,
+    NoSettlementToken,
     NotAnOperator,
     OverLock,
     OverRemainder,
-    PathLengthWrong,
+    PayerUndecided,
     ProofInvalid,
+    SharedPathLengthWrong,
     TooManyLocks,
 )
 from medledger.roles import IssueReceipt, Payer
@@ -60,32 +72,19 @@ def names(world: World, number: int) -> list[str]:
 # Locking
 
 
-def test_lock__a_bill_that_nobody_used__opens_it_and_holds_the_amount(
+def test_lock__a_bill_that_nobody_used__holds_the_amount_and_opens_nothing(
     world: World, receipt: IssueReceipt, evidence: Evidence
 ) -> None:
     done = world.payer.lock(evidence, world.allow(receipt.number, 1000))
 
-    assert done.call.name == "Claims.openAndLock"
+    assert done.call.name == "Claims.lock"
     assert claim(world, receipt.number) == (Status.LOCKED, 1000)
     found = world.ledgers.claims.claim_of(receipt.number, world.ids["payer"])
     assert (found.until, found.sequence) == (world.now() + LOCK_PERIOD, 1)
     assert world.ledgers.claims.usage_of(receipt.number) == (1000, 0)
-    assert world.payer.remainder(receipt.number) == 1500
-    entry = world.ledgers.invoices.invoice_of(receipt.number)
-    assert entry.patient == world.patient.address("Invoice", receipt.number)
-    assert (entry.claimable, entry.currency) == (2500, 156)
-    assert names(world, receipt.number) == ["BatchIssued", "InvoiceOpened", "ClaimLocked"]
-
-
-def test_lock__a_bill_that_is_open__does_not_prove_it_again(
-    world: World, receipt: IssueReceipt, evidence: Evidence
-) -> None:
-    world.payer.lock(evidence, world.allow(receipt.number, 1000))
-
-    done = world.other_payer.lock(evidence, world.allow(receipt.number, 1500, "other_payer"))
-
-    assert done.call.name == "Claims.lock"
-    assert world.payer.remainder(receipt.number) == 0
+    assert world.payer.remainder(receipt.evidence()) == 1500
+    assert int(world.ledgers.invoices.invoice_of(receipt.number).patient, 16) == 0
+    assert names(world, receipt.number) == ["BatchIssued", "ClaimLocked"]
 
 
 def test_lock__evidence_of_chosen_fields__is_enough(world: World, receipt: IssueReceipt) -> None:
@@ -134,7 +133,7 @@ def test_lock__after_settlement__claim_is_settled(
     world: World, receipt: IssueReceipt, evidence: Evidence
 ) -> None:
     world.payer.lock(evidence, world.allow(receipt.number, 1000))
-    world.payer.settle(receipt.number, 600)
+    world.payer.settle(receipt.number, decided(600))
 
     with pytest.raises(ClaimIsSettled) as error:
         world.payer.lock(evidence, world.allow(receipt.number, 1000))
@@ -147,7 +146,7 @@ def test_lock__the_authorisation_again_after_release__is_invalid(
 ) -> None:
     signed = world.allow(receipt.number, 1000)
     world.payer.lock(evidence, signed)
-    world.payer.release(receipt.number)
+    world.payer.withdraw(receipt.number)
 
     with pytest.raises(AuthorisationInvalid) as error:
         world.payer.lock(evidence, signed)
@@ -245,11 +244,11 @@ def test_lock__evidence_of_a_prescription__is_malformed(world: World) -> None:
             lambda e: replace(e, header=replace(e.header, claimable=9_999)),
             ProofInvalid,
         ),
-        (lambda e: replace(e, header=replace(e.header, on_hold=True)), ProofInvalid),
+        (lambda e: replace(e, header=replace(e.header, on_hold=True)), DocumentIsHeld),
         (lambda e: replace(e, head=replace(e.head, issued_at=e.head.issued_at - 1)), ProofInvalid),
         (lambda e: replace(e, path=(bytes(32), *e.path[1:])), ProofInvalid),
-        (lambda e: replace(e, path=e.path[1:]), PathLengthWrong),
-        (lambda e: replace(e, path=(*e.path, bytes(32))), PathLengthWrong),
+        (lambda e: replace(e, path=e.path[1:]), SharedPathLengthWrong),
+        (lambda e: replace(e, path=(*e.path, bytes(32))), SharedPathLengthWrong),
     ],
     ids=["claimable", "hold", "time", "sibling", "shorter", "longer"],
 )
@@ -305,11 +304,11 @@ def test_lock__by_somebody_who_is_no_payer__is_refused(
         world.payer.lock(evidence, world.allow(receipt.number, 1000))
 
 
-def test_lock__a_seventh_payer__too_many_until_one_lets_go(
+def test_lock__an_eighth_payer__too_many_until_one_lets_go(
     world: World, receipt: IssueReceipt, evidence: Evidence
 ) -> None:
     payers = {}
-    for i in range(7):
+    for i in range(8):
         key = key_of(f"payer {i}")
         id_ = world.supervisor.accredit(f"payer {i}", Kind.PAYER, address_of(key))
         payers[id_] = Payer(world.ledgers, key)
@@ -318,29 +317,29 @@ def test_lock__a_seventh_payer__too_many_until_one_lets_go(
         signed = world.patient.authorise_claim(receipt.number, id_, 100, deadline=world.deadline)
         payers[id_].lock(evidence, signed)
 
-    *six, seventh = payers
-    for id_ in six:
+    *seven, eighth = payers
+    for id_ in seven:
         lock(id_)
 
     with pytest.raises(TooManyLocks):
-        lock(seventh)
+        lock(eighth)
 
-    payers[six[3]].release(receipt.number)
-    lock(seventh)
-    assert world.ledgers.claims.usage_of(receipt.number) == (600, 0)
+    payers[seven[3]].withdraw(receipt.number)
+    lock(eighth)
+    assert world.ledgers.claims.usage_of(receipt.number) == (700, 0)
 
 
-def test_lock_many__opened_and_unopened_bills__each_is_locked(world: World) -> None:
+def test_lock_many__used_and_unused_bills__each_is_locked(world: World) -> None:
     receipts = list(world.hospital.issue_many(bill(f"visit-{i}") for i in range(6)))
-    opened = receipts[2]
-    world.other_payer.lock(opened.evidence(), world.allow(opened.number, 100, "other_payer"))
+    used = receipts[2]
+    world.other_payer.lock(used.evidence(), world.allow(used.number, 100, "other_payer"))
     rows: list[tuple[Evidence, Signed]] = [
         (receipt.evidence(), world.allow(receipt.number, 2000)) for receipt in receipts
     ]
 
     done = list(world.payer.lock_many(rows))
 
-    assert [receipt.call.name for receipt in done].count("Claims.lock") == 1
+    assert [receipt.call.name for receipt in done] == ["Claims.lock"] * 6
     assert {claim(world, receipt.number) for receipt in receipts} == {(Status.LOCKED, 2000)}
 
 
@@ -352,13 +351,13 @@ def test_settle__less_than_is_locked__frees_the_rest(
 ) -> None:
     world.payer.lock(evidence, world.allow(receipt.number, 2000))
 
-    world.payer.settle(receipt.number, 1500, reason=12, explanation=b"\x09" * 32)
+    world.payer.settle(receipt.number, decided(1500, reason=12, explanation=b"\x09" * 32))
 
     assert claim(world, receipt.number) == (Status.SETTLED, 1500)
     assert world.ledgers.claims.usage_of(receipt.number) == (0, 1500)
-    assert world.payer.remainder(receipt.number) == 1000
+    assert world.payer.remainder(receipt.evidence()) == 1000
     event = world.auditor.trace(receipt.number)[-1].event
-    assert (event.reason, event.explanation) == (12, b"\x09" * 32)  # type: ignore[union-attr]
+    assert event.decision == decided(1500, reason=12)  # type: ignore[union-attr]
 
 
 def test_settle__what_cannot_be__is_refused_by_name(
@@ -366,17 +365,17 @@ def test_settle__what_cannot_be__is_refused_by_name(
 ) -> None:
     number = receipt.number
     with pytest.raises(ClaimNotLocked) as unlocked:
-        world.payer.settle(number, 100)
+        world.payer.settle(number, decided(100))
     world.payer.lock(evidence, world.allow(number, 1000))
     with pytest.raises(OverLock) as over:
-        world.payer.settle(number, 1001)
+        world.payer.settle(number, decided(1001))
     with pytest.raises(AmountZero):
-        world.payer.settle(number, 0)
+        world.payer.settle(number, decided(0))
     with pytest.raises(ClaimNotLocked):
-        world.other_payer.settle(number, 100)
-    world.payer.settle(number, 1000)
+        world.other_payer.settle(number, decided(100))
+    world.payer.settle(number, decided(1000))
     with pytest.raises(ClaimIsSettled):
-        world.payer.settle(number, 1)
+        world.payer.settle(number, decided(1))
 
     assert unlocked.value.values == {"number": number, "payer": world.ids["payer"]}
     assert over.value.values == {"number": number, "amount": 1001, "locked": 1000}
@@ -387,10 +386,10 @@ def test_settle__at_the_last_second_and_after__works_and_then_not(world: World) 
     until = world.ledgers.claims.claim_of(first.number, world.ids["payer"]).until
     world.rpc.request("evm_setNextBlockTimestamp", until)
 
-    world.payer.settle(first.number, 1000)
+    world.payer.settle(first.number, decided(1000))
     world.pass_time(LOCK_PERIOD)
     with pytest.raises(ClaimNotLocked):
-        world.payer.settle(second.number, 1000)
+        world.payer.settle(second.number, decided(1000))
 
     assert world.ledgers.claims.usage_of(second.number) == (0, 0)
 
@@ -401,18 +400,20 @@ def test_settle__twice_over_two_payers__never_above_claimable(
     world.payer.lock(evidence, world.allow(receipt.number, 1000))
     world.other_payer.lock(evidence, world.allow(receipt.number, 1500, "other_payer"))
 
-    world.payer.settle(receipt.number, 1000)
-    world.other_payer.settle(receipt.number, 1500)
+    world.payer.settle(receipt.number, decided(1000))
+    world.other_payer.settle(receipt.number, decided(1500))
 
     assert world.ledgers.claims.usage_of(receipt.number) == (0, 2500)
-    assert world.payer.remainder(receipt.number) == 0
+    assert world.payer.remainder(receipt.evidence()) == 0
 
 
 def test_settle_many__several__each_is_settled(world: World) -> None:
     receipts = [world.locked(key=f"visit-{i}") for i in range(4)]
 
     done = list(
-        world.payer.settle_many([(r.number, 100 + i, i, bytes(32)) for i, r in enumerate(receipts)])
+        world.payer.settle_many(
+            [(r.number, decided(100 + i, reason=i)) for i, r in enumerate(receipts)]
+        )
     )
 
     assert len(done) == 4
@@ -427,22 +428,22 @@ def test_release__a_lock__frees_all_of_it(
 ) -> None:
     world.payer.lock(evidence, world.allow(receipt.number, 2500))
 
-    world.payer.release(receipt.number, reason=3)
+    world.payer.withdraw(receipt.number, reason=3)
 
-    assert claim(world, receipt.number) == (Status.RELEASED, 0)
-    assert world.payer.remainder(receipt.number) == 2500
+    assert claim(world, receipt.number) == (Status.WITHDRAWN, 0)
+    assert world.payer.remainder(receipt.evidence()) == 2500
     with pytest.raises(ClaimNotLocked):
-        world.payer.release(receipt.number)
+        world.payer.withdraw(receipt.number)
     with pytest.raises(ClaimNotLocked):
-        world.payer.settle(receipt.number, 1)
+        world.payer.settle(receipt.number, decided(1))
 
 
 def test_release__what_is_settled__claim_is_settled(world: World) -> None:
     receipt = world.locked()
-    world.payer.settle(receipt.number, 1000)
+    world.payer.settle(receipt.number, decided(1000))
 
     with pytest.raises(ClaimIsSettled):
-        world.payer.release(receipt.number)
+        world.payer.withdraw(receipt.number)
 
 
 def test_act__after_a_suspension_of_the_payer__is_refused_and_the_lock_stays(world: World) -> None:
@@ -450,8 +451,73 @@ def test_act__after_a_suspension_of_the_payer__is_refused_and_the_lock_stays(wor
     world.supervisor.suspend(world.ids["payer"], 1)
 
     with pytest.raises(InstitutionIsSuspended):
-        world.payer.settle(receipt.number, 1000)
+        world.payer.settle(receipt.number, decided(1000))
     with pytest.raises(InstitutionIsSuspended):
-        world.payer.release(receipt.number)
+        world.payer.withdraw(receipt.number)
 
     assert world.ledgers.claims.usage_of(receipt.number) == (1000, 0)
+
+
+# At once, and what comes after
+
+
+def test_lock_and_settle_many__bills_of_two_batches__one_transaction_a_batch(world: World) -> None:
+    first = list(world.hospital.issue_many(bill(f"visit-{i}") for i in range(6)))
+    second = list(world.hospital.issue_many(bill(f"another-{i}") for i in range(3)))
+    used = [second[2], first[5], first[0], second[0], first[3]]
+    rows = [
+        (receipt.evidence(), world.allow(receipt.number, 2000), decided(1000 + place))
+        for place, receipt in enumerate(used)
+    ]
+
+    done = list(world.payer.lock_and_settle_many(rows))
+
+    assert [receipt.call.name for receipt in done] == ["Claims.lockAndSettleMany"] * 2
+    for place, receipt in enumerate(used):
+        assert claim(world, receipt.number) == (Status.SETTLED, 1000 + place)
+
+
+def test_lock_and_settle__then_recoup_repay_and_book__the_audit_agrees(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    number = receipt.number
+    world.payer.lock_and_settle(evidence, world.allow(number, 2000), decided(1500))
+
+    world.payer.recoup(number, 400, reason=1, explanation=EXPLANATION)
+    assert world.payer.recoup_due(number) == 400
+    world.payer.repay(number, 300, PAYMENT)
+    world.payer.book(number)
+    world.payer.revoke_booking(number)
+    world.payer.book(number)
+    world.payer.archive(number)
+    world.hospital.confirm_payment(number, world.ids["payer"], PAYMENT)
+
+    assert claim(world, number) == (Status.ARCHIVED, 1200)
+    assert world.payer.recoup_due(number) == 100
+    assert world.auditor.audit().mismatches == []
+
+
+def test_relay__waiver_and_withdrawal_of_the_patient__open_the_bill_and_count(
+    world: World, receipt: IssueReceipt, evidence: Evidence
+) -> None:
+    number, later = receipt.number, world.ids["other_payer"]
+    act = world.patient.authorise_claim(
+        number, later, 1000, deadline=world.deadline, after_payer=world.ids["payer"]
+    )
+    waiver = world.patient.waive_payer(number, world.ids["payer"], deadline=world.deadline)
+    with pytest.raises(PayerUndecided):
+        world.other_payer.lock_and_settle(evidence, act, decided(1000))
+
+    world.pharmacy.relay(waiver, evidence)
+    world.other_payer.lock(evidence, act)
+    withdrawal = world.patient.withdraw_claim(number, later, deadline=world.deadline)
+    world.pharmacy.relay(withdrawal)
+
+    assert claim(world, number) == (Status.WAIVED, 0)
+    assert claim(world, number, "other_payer") == (Status.WITHDRAWN, 0)
+    assert world.auditor.audit().mismatches == []
+
+
+def test_deposit__deployment_without_a_token__no_settlement_token(world: World) -> None:
+    with pytest.raises(NoSettlementToken):
+        world.payer.deposit(1)

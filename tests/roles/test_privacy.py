@@ -23,6 +23,7 @@ from tests.roles.world import (
     PRESCRIBER_NAME,
     World,
     bill,
+    decided,
     red_letter,
 )
 
@@ -30,7 +31,7 @@ from medledger.chain.bindings import InvoiceOpened, PrescriptionOpened
 from medledger.chain.events import decode_log
 from medledger.core.canonical import canonical_pairs
 from medledger.core.documents import mask_identity
-from medledger.core.hashing import keccak256
+from medledger.core.hashing import keccak256, word
 from medledger.core.sealing import salts_of
 from medledger.roles.issuing import sealed_of_stored
 
@@ -41,8 +42,13 @@ def live_through(world: World) -> dict[str, list[int]]:
     """Two bills claimed and one reversed, two prescriptions delivered, all of one patient."""
     receipts = list(world.hospital.issue_many(bill(key) for key in KEYS[:3]))
     for receipt in receipts[:2]:
+        waiver = world.patient.waive_payer(
+            receipt.number, world.ids["other_payer"], deadline=world.deadline
+        )
+        world.payer.relay(waiver, receipt.evidence())
         world.payer.lock(receipt.evidence(), world.allow(receipt.number, 1000))
-        world.payer.settle(receipt.number, 900)
+        own = keccak256(b"of this claim" + word(receipt.number))
+        world.payer.settle(receipt.number, decided(900, explanation=own, payment=own))
         world.other_payer.lock(receipt.evidence(), world.allow(receipt.number, 1000, "other_payer"))
     red = world.hospital.issue(red_letter(receipts[2].number, KEYS[5]))
     world.hospital.reverse(receipts[2].number, red.number, 1)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.roles.test_privacy import blocks, raw, state_of
-from tests.roles.world import PATIENT, PRESCRIBER_NAME, World
+from tests.roles.world import PATIENT, PRESCRIBER_NAME, World, decided
 
 from medledger.core.numbers import DocumentKind
 from medledger.core.sealing import salts_of
@@ -34,7 +34,7 @@ def documents(world: World) -> Documents:
     for place in range(MANY):
         receipt = world.issued(f"visit-{place}")
         world.payer.lock(receipt.evidence(), world.allow(receipt.number, 1000))
-        world.payer.settle(receipt.number, 900)
+        world.payer.settle(receipt.number, decided(900))
         found.append(("Invoice", receipt.number))
         receipt = world.prescribed(f"order-{place}")
         world.pharmacy.accept(receipt.evidence(), world.admit(receipt.number))

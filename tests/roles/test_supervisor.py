@@ -16,6 +16,7 @@ from tests.roles.world import (
     SERIALS,
     World,
     bill,
+    decided,
     key_of,
 )
 
@@ -419,9 +420,9 @@ def test_pause__what_cannot_be__is_refused(world: World, stranger: Supervisor) -
         lambda world: world.supervisor.suspend(-1, 1),
         lambda world: world.supervisor.accredit("n", Kind.HOSPITAL, "0x1234"),
         lambda world: world.supervisor.accredit("n", Kind.HOSPITAL, NEW, valid_until=2**64),
-        lambda world: world.payer.settle(1, -1),
-        lambda world: world.payer.settle(2**64, 1),
-        lambda world: world.payer.settle(1, 1, explanation=b"\x00" * 33),
+        lambda world: world.payer.settle(1, decided(-1)),
+        lambda world: world.payer.settle(2**64, decided(1)),
+        lambda world: world.payer.settle(1, decided(1, explanation=b"\x00" * 33)),
         lambda world: world.dispense(1, [2**24]),
         lambda world: world.auditor.ledgers.claims.usage_of(-1),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.roles.world import DAY, World, bill
+from tests.roles.world import DAY, World, bill, decided
 
 from medledger.chain.bindings import BatchIssued, ClaimLocked, InvoiceReversed, ParcelTakenOver
 from medledger.core.numbers import document_number
@@ -16,9 +16,9 @@ def test_trace__a_bill__every_event_in_order_with_its_time_and_transaction(world
         lambda: world.hospital.hold(number),
         lambda: world.hospital.release(number),
         lambda: world.payer.lock(receipts[3].evidence(), world.allow(number, 1000)),
-        lambda: world.payer.release(number),
+        lambda: world.payer.withdraw(number),
         lambda: world.payer.lock(receipts[3].evidence(), world.allow(number, 900)),
-        lambda: world.payer.settle(number, 800),
+        lambda: world.payer.settle(number, decided(800)),
     ]
     for act in acts:
         world.pass_time(DAY)
@@ -30,23 +30,21 @@ def test_trace__a_bill__every_event_in_order_with_its_time_and_transaction(world
         "BatchIssued",
         "DocumentHeld",
         "DocumentReleased",
-        "InvoiceOpened",
         "ClaimLocked",
-        "ClaimReleased",
+        "ClaimWithdrawn",
         "ClaimLocked",
         "ClaimSettled",
     ]
-    # Opening and locking are one transaction.
-    assert [step.transaction for step in steps] == [*hashes[:3], hashes[3], *hashes[3:]]
+    assert [step.transaction for step in steps] == hashes
     assert [step.time for step in steps] == sorted(step.time for step in steps)
     assert steps[-1].time - steps[0].time >= len(acts) * DAY
     times = world.rpc.timestamps([step.block for step in steps])
     assert [step.time for step in steps] == [times[step.block] for step in steps]
-    issued, locked = steps[0].event, steps[4].event
+    issued, locked = steps[0].event, steps[3].event
     assert isinstance(issued, BatchIssued)
     assert (issued.first, issued.count) == (receipts[0].number, 5)
     assert isinstance(locked, ClaimLocked)
-    assert (locked.payer, locked.amount, locked.by) == (
+    assert (locked.payer, locked.terms.amount, locked.by) == (
         world.ids["payer"],
         1000,
         world.payer.address,

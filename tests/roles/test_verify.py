@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.roles.world import DAY, World, bill, key_of
+from tests.roles.world import DAY, World, bill, decided, key_of
 
 from medledger.chain.keys import address_of
 from medledger.core.documents import Party
@@ -62,7 +62,7 @@ def test_verify__each_kind_of_document__returns_nothing(world: World) -> None:
 
 def test_verify__what_was_used_meanwhile__still_holds(world: World) -> None:
     claimed = world.locked()
-    world.payer.settle(claimed.number, 1000)
+    world.payer.settle(claimed.number, decided(1000))
     delivered = world.in_transit()
     world.courier.deliver(world.confirm(delivered.number))
 

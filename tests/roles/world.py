@@ -22,6 +22,7 @@ from medledger.chain.rpc import Rpc
 from medledger.chain.sender import Receipt
 from medledger.core.acts import Act
 from medledger.core.authorisation import Signed
+from medledger.core.claims import Decision
 from medledger.core.dispensing import DispensedItem, Dispensing, DispensingRecord
 from medledger.core.documents import (
     Invoice,
@@ -50,6 +51,8 @@ from medledger.roles import (
 )
 from medledger.roles.issuer import Endorser
 
+EXPLANATION, PAYMENT = b"\x09" * 32, b"\x0a" * 32
+"""Hashes of an explanation of benefit and of a payment's reference."""
 DAY = 24 * 3600
 FAR_FUTURE = 2**40
 """A deadline that no test reaches."""
@@ -408,3 +411,10 @@ def bad_bill(key: str = "visit-bad") -> Invoice:
 def evidence_with(evidence: Evidence, **changes: Any) -> Evidence:
     """The evidence with parts replaced, as a forger would."""
     return replace(evidence, **changes)
+
+
+def decided(
+    amount: int, *, reason: int = 1, explanation: bytes = EXPLANATION, payment: bytes = PAYMENT
+) -> Decision:
+    """A payer's decision to reimburse an amount off chain."""
+    return Decision(amount, reason, explanation, payment)

@@ -26,7 +26,7 @@ FUNCTIONS = {
     "DocumentHeld": ("Invoices.hold", "Prescriptions.hold"),
     "DocumentReleased": ("Invoices.release", "Prescriptions.release"),
     "InvoiceReversed": ("Invoices.reverse",),
-    "ClaimLocked": ("Claims.lock", "Claims.openAndLock"),
+    "ClaimLocked": ("Claims.lock",),
     "ClaimSettled": ("Claims.settle",),
 }
 """The functions that log an event, once each; batches are compared one by one."""

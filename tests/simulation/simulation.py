@@ -22,7 +22,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.roles.world import FAR_FUTURE, PATIENT, bad_bill, bill, key_of, order
+from tests.roles.world import FAR_FUTURE, PATIENT, bad_bill, bill, decided, key_of, order
 from tests.simulation.auditing import Following, Immediately
 from tests.simulation.faults import HOSPITALS, NONE, Faults, Rates, Stop, watching
 from tests.simulation.node import START, Node, Time
@@ -478,7 +478,7 @@ class Simulation:
 
     def _do_settle(self) -> str:
         number = self.random.choice(self.locked or [0])
-        self.payer.settle(number, self.random.randint(0, 100))
+        self.payer.settle(number, decided(self.random.randint(0, 100)))
         return f"{number}"
 
     # Commands: the supervisor

@@ -53,6 +53,7 @@ TRANSACTION = keccak(text="transaction")
 
 INVOICE_NUMBER = 460601260000000017
 RED_LETTER_NUMBER = 460601260000000018
+LINKED_INVOICE_NUMBER = 460601260000000019
 PRESCRIPTION_NUMBER = 469901260000000005
 LICENCE_NUMBER = 330801260000000003
 RECORD_NUMBER = 210201260000000009
@@ -65,6 +66,8 @@ HEADER_TYPES = {
             {"name": "claimable", "type": "uint64"},
             {"name": "currency", "type": "uint16"},
             {"name": "onHold", "type": "bool"},
+            {"name": "prescription", "type": "uint64"},
+            {"name": "prescribed", "type": "uint64"},
             {"name": "body", "type": "bytes32"},
         ]
     },
@@ -115,6 +118,28 @@ MESSAGE_TYPES = {
         {"name": "amount", "type": "uint64"},
         {"name": "sequence", "type": "uint32"},
         {"name": "deadline", "type": "uint64"},
+        {"name": "afterPayer", "type": "uint32"},
+        {"name": "fixedBenefit", "type": "bool"},
+        {"name": "payee", "type": "address"},
+    ],
+    "ClaimWithdrawal": [
+        {"name": "number", "type": "uint64"},
+        {"name": "payer", "type": "uint32"},
+        {"name": "reason", "type": "uint16"},
+        {"name": "sequence", "type": "uint32"},
+        {"name": "deadline", "type": "uint64"},
+    ],
+    "PayerWaiver": [
+        {"name": "number", "type": "uint64"},
+        {"name": "payer", "type": "uint32"},
+        {"name": "sequence", "type": "uint32"},
+        {"name": "deadline", "type": "uint64"},
+    ],
+    "PaymentConfirmation": [
+        {"name": "number", "type": "uint64"},
+        {"name": "payer", "type": "uint32"},
+        {"name": "payment", "type": "bytes32"},
+        {"name": "deadline", "type": "uint64"},
     ],
     "AcceptAuthorisation": [
         {"name": "number", "type": "uint64"},
@@ -162,6 +187,8 @@ WIDE = {
     "claimable",
     "authoredAt",
     "validFrom",
+    "prescription",
+    "prescribed",
     "validUntil",
     "licence",
     "amends",
@@ -322,13 +349,23 @@ def header_vectors() -> list[dict[str, Any]]:
     patient, last = Account.from_key(word(1)).address, "0x" + "fF" * 20
     body, ones = keccak(text="body"), b"\xff" * 32
     invoices = {
-        "ordinary": (INVOICE_NUMBER, patient, 2500, 156, False, body),
-        "born held": (INVOICE_NUMBER, patient, 2500, 156, True, body),
-        "red letter": (RED_LETTER_NUMBER, patient, 0, 156, False, body),
-        "smallest": (0, "0x" + "00" * 20, 0, 0, False, bytes(32)),
-        "largest": (2**64 - 1, last, 2**64 - 1, 2**16 - 1, True, ones),
-        "leading zeros": (1, "0x" + "00" * 19 + "01", 1, 1, False, word(1)),
-        "last amount JSON takes": (10**18 - 1, hexed(some), 2**53 - 1, 978, False, body),
+        "ordinary": (INVOICE_NUMBER, patient, 2500, 156, False, 0, 0, body),
+        "born held": (INVOICE_NUMBER, patient, 2500, 156, True, 0, 0, body),
+        "red letter": (RED_LETTER_NUMBER, patient, 0, 156, False, 0, 0, body),
+        "for a prescription": (
+            INVOICE_NUMBER,
+            patient,
+            2500,
+            156,
+            False,
+            PRESCRIPTION_NUMBER,
+            900,
+            body,
+        ),
+        "smallest": (0, "0x" + "00" * 20, 0, 0, False, 0, 0, bytes(32)),
+        "largest": (2**64 - 1, last, 2**64 - 1, 2**16 - 1, True, 2**64 - 1, 2**64 - 1, ones),
+        "leading zeros": (1, "0x" + "00" * 19 + "01", 1, 1, False, 1, 1, word(1)),
+        "last amount JSON takes": (10**18 - 1, hexed(some), 2**53 - 1, 978, False, 0, 0, body),
     }
     order = (PRESCRIPTION_NUMBER, patient, 1767576600, 1767835800, LICENCE_NUMBER, 2)
     prescriptions = {
@@ -388,23 +425,40 @@ def patient_of(kind: str, number: int) -> str:
 
 
 def message_vectors() -> list[dict[str, Any]]:
+    nobody, last = "0x" + "00" * 20, "0x" + "fF" * 20
+    payee = Account.from_key(word(2)).address
+    until = 1767922200
+    invoice = ("Invoice", CHAIN_ID, CLAIMS)
+    extreme = ("Invoice", 2**64 - 1, last)
     cases: list[tuple[str, tuple[Any, ...], str, int, str]] = [
-        ("ClaimAuthorisation", (INVOICE_NUMBER, 4, 2500, 0, 1767922200), "Invoice", 1, CLAIMS),
         (
             "ClaimAuthorisation",
-            (INVOICE_NUMBER, 4, 2500, 1, 1767922200),
+            (INVOICE_NUMBER, 4, 2500, 0, until, 0, False, nobody),
             "Invoice",
-            CHAIN_ID,
+            1,
             CLAIMS,
         ),
         (
             "ClaimAuthorisation",
-            (10**18 - 1, 2**32 - 1, 2**64 - 1, 2**32 - 1, 2**64 - 1),
-            "Invoice",
-            2**64 - 1,
-            "0x" + "fF" * 20,
+            (INVOICE_NUMBER, 4, 2500, 1, until, 3, True, payee),
+            *invoice,
         ),
-        ("ClaimAuthorisation", (10**10, 0, 0, 0, 0), "Invoice", CHAIN_ID, CLAIMS),
+        (
+            "ClaimAuthorisation",
+            (10**18 - 1, 2**32 - 1, 2**64 - 1, 2**32 - 1, 2**64 - 1, 2**32 - 1, True, last),
+            *extreme,
+        ),
+        ("ClaimAuthorisation", (10**10, 0, 0, 0, 0, 0, False, nobody), *invoice),
+        ("ClaimWithdrawal", (INVOICE_NUMBER, 4, 12, 1, until), *invoice),
+        (
+            "ClaimWithdrawal",
+            (10**18 - 1, 2**32 - 1, 2**16 - 1, 2**32 - 1, 2**64 - 1),
+            *extreme,
+        ),
+        ("PayerWaiver", (INVOICE_NUMBER, 4, 1, until), *invoice),
+        ("PayerWaiver", (10**18 - 1, 2**32 - 1, 2**32 - 1, 2**64 - 1), *extreme),
+        ("PaymentConfirmation", (INVOICE_NUMBER, 4, keccak(text="reference"), until), *invoice),
+        ("PaymentConfirmation", (10**18 - 1, 2**32 - 1, b"\xff" * 32, 2**64 - 1), *extreme),
         (
             "AcceptAuthorisation",
             (PRESCRIPTION_NUMBER, 2, 0, 1767835800),
@@ -563,6 +617,48 @@ def tree_vectors() -> list[dict[str, Any]]:
     return found
 
 
+def shared_path(indexes: list[int], leaves: list[bytes]) -> list[bytes]:
+    """By recursion over RFC 9162's splits: the largest subtrees without a chosen leaf, each at its
+    sibling's level, lowest first, and from left to right in a level."""
+    found: list[tuple[int, int, bytes]] = []
+
+    def visit(start: int, part: list[bytes], level: int) -> None:
+        if not any(start <= index < start + len(part) for index in indexes):
+            found.append((level, start, tree_hash(part)))
+        elif len(part) > 1:
+            below = (len(part) - 1).bit_length() - 1
+            visit(start, part[: 1 << below], below)
+            visit(start + (1 << below), part[1 << below :], below)
+
+    visit(0, leaves, 0)
+    return [node for _, _, node in sorted(found)]
+
+
+def shared_path_vectors() -> list[dict[str, Any]]:
+    cases = [
+        (1, [0]),
+        (2, [0, 1]),
+        (5, [4]),
+        (5, [0, 4]),
+        (5, [1, 2]),
+        (7, [2, 5, 6]),
+        (8, [0, 3, 4]),
+        (9, [0, 8]),
+        (100, [0, 1, 2, 50, 63, 64, 98, 99]),
+        (100, list(range(20, 40))),
+        (100, list(range(100))),
+    ]
+    return [
+        {
+            "count": count,
+            "indexes": indexes,
+            "path": [hexed(node) for node in shared_path(indexes, numbered_leaves(count))],
+            "root": hexed(tree_hash(numbered_leaves(count))),
+        }
+        for count, indexes in cases
+    ]
+
+
 def head_hash(head: dict[str, int], root: bytes) -> bytes:
     widths = {"first": 8, "count": 4, "segment": 4, "issuedAt": 8}
     packed = b"".join(head[name].to_bytes(width, "big") for name, width in widths.items())
@@ -640,12 +736,26 @@ def sealed_document(
 
 def sealed_invoice() -> dict[str, Any]:
     header = {"claimable": 2500, "currency": 156, "onHold": False}
+    header |= {"prescription": 0, "prescribed": 0}
     return sealed_document("Invoice", INVOICE_NUMBER, INVOICE_FIELDS, header)
 
 
 def sealed_red_letter() -> dict[str, Any]:
     header = {"claimable": 0, "currency": 156, "onHold": False}
+    header |= {"prescription": 0, "prescribed": 0}
     return sealed_document("Invoice", RED_LETTER_NUMBER, RED_LETTER_FIELDS, header)
+
+
+def sealed_linked_invoice() -> dict[str, Any]:
+    """A bill of which 9.00 pay for a prescription."""
+    fields = INVOICE_FIELDS | {
+        "EInvoiceNumber": "0000000019",
+        "hiRxno": f"{PRESCRIPTION_NUMBER:018d}",
+        "prescribedAmount": 900,
+    }
+    header = {"claimable": 2500, "currency": 156, "onHold": False}
+    header |= {"prescription": PRESCRIPTION_NUMBER, "prescribed": 900}
+    return sealed_document("Invoice", LINKED_INVOICE_NUMBER, fields, header)
 
 
 def sealed_prescription() -> dict[str, Any]:
@@ -691,6 +801,7 @@ def document_vectors() -> list[dict[str, Any]]:
         for document in (
             sealed_invoice(),
             sealed_red_letter(),
+            sealed_linked_invoice(),
             sealed_prescription(),
             sealed_licence(),
             sealed_record(),
@@ -719,16 +830,7 @@ def issued(
         "format": "medledger-evidence-1",
         "kind": kind,
         "number": printed(header["number"]),
-        "header": {
-            name: value.lower()
-            if name in ("patient", "holder")
-            else hexed(value)
-            if name == "body"
-            else str(value)
-            if name == "licence"
-            else value
-            for name, value in inner.items()
-        },
+        "header": {name: header_text(name, value) for name, value in inner.items()},
         "names": list(document["names"]),
         "digests": [hexed(digest) for digest in document["digests"]],
         "fields": {
@@ -745,6 +847,15 @@ def issued(
         },
     }
     return evidence, head_hash(head, tree_hash(leaves))
+
+
+def header_text(name: str, value: Any) -> Any:
+    """A header's value as evidence writes it."""
+    if name in ("patient", "holder"):
+        return value.lower()
+    if name in ("prescription", "licence"):
+        return str(value)
+    return hexed(value) if name == "body" else value
 
 
 def printed(number: int) -> str:
@@ -764,6 +875,7 @@ def good_evidence() -> dict[str, tuple[dict[str, Any], bytes]]:
         "good.json": issued(sealed_invoice(), INDEX, COUNT),
         "good_single.json": issued(sealed_invoice(), 0, 1),
         "good_partial.json": issued(sealed_invoice(), INDEX, COUNT, PARTIAL),
+        "good_linked.json": issued(sealed_linked_invoice(), 1, 3),
         "good_red_letter.json": issued(sealed_red_letter(), 3, 4),
         "good_prescription.json": issued(sealed_prescription(), 4, 5),
         "good_licence.json": issued(sealed_licence(), 0, 3, ["holderName", "validUntil"]),
@@ -804,6 +916,19 @@ def forged_evidence() -> dict[str, str]:
     found["header_disagrees.json"] = text_of(dishonest(sealed_invoice(), claimable=12600))
     found["currency_disagrees.json"] = text_of(dishonest(sealed_invoice(), currency=840))
     found["red_letter_is_claimable.json"] = text_of(dishonest(sealed_red_letter(), claimable=2500))
+    found["prescription_hidden.json"] = text_of(
+        dishonest(sealed_linked_invoice(), prescription=0, prescribed=0)
+    )
+    found["prescription_disagrees.json"] = text_of(
+        dishonest(sealed_linked_invoice(), prescription=PRESCRIPTION_NUMBER + 1)
+    )
+    found["prescribed_disagrees.json"] = text_of(dishonest(sealed_linked_invoice(), prescribed=1))
+    found["prescription_made_up.json"] = text_of(
+        dishonest(sealed_invoice(), prescription=PRESCRIPTION_NUMBER, prescribed=900)
+    )
+    found["red_letter_for_a_prescription.json"] = text_of(
+        dishonest(sealed_red_letter(), prescription=PRESCRIPTION_NUMBER)
+    )
     found["quantities_disagree.json"] = text_of(dishonest(prescription, quantities=[24, 10, 60]))
     found["line_missing.json"] = text_of(dishonest(prescription, quantities=[24, 10]))
     for name, value in {
@@ -941,6 +1066,7 @@ def files() -> dict[str, str]:
         "headers": header_vectors(),
         "leaves": [hexed(leaf) for leaf in numbered_leaves(100)],
         "trees": tree_vectors(),
+        "sharedPaths": shared_path_vectors(),
         "heads": head_vectors(),
         "messages": message_vectors(),
         "acts": act_vectors(),

@@ -20,6 +20,7 @@ from medledger.bench.memory import own_peak_mb
 from medledger.bench.stage import Stage, stage
 from medledger.chain.deployment import Manifest
 from medledger.chain.rpc import chunked
+from medledger.core.claims import Decision
 from medledger.core.dispensing import DispensedItem, Dispensing, DispensingRecord
 from medledger.core.patient_keys import PatientKey
 from medledger.core.states import Kind
@@ -30,6 +31,7 @@ BATCH = 1_000
 BLOCK_SECONDS = 0.5
 YEAR = 365 * 24 * 3600
 KEPT = DispensingRecord(bytes(32), (DispensedItem(1, "B2026", "H20013"),), "no objection")
+DECISION = Decision(1, 0, bytes(31) + b"\1", bytes(31) + b"\1")
 DISPENSING = Dispensing((24, 10), KEPT.items_hash, KEPT.review_hash)
 
 
@@ -105,7 +107,7 @@ def _make_claims(scene: Stage, count: int, claims: int) -> None:
             )
             rows.append((receipt.evidence(), allowed))
         list(payer.lock_many(rows))
-        list(payer.settle_many([(receipt.number, 1, 0, bytes(32)) for receipt in part]))
+        list(payer.settle_many([(receipt.number, DECISION) for receipt in part]))
 
 
 def _make_prescriptions(scene: Stage, count: int) -> None:

@@ -8,12 +8,15 @@ from statistics import median
 
 from medledger.bench.bills import bills, make_patients, make_pool, prescriptions
 from medledger.bench.stage import Stage, stage
+from medledger.core.claims import Decision
 from medledger.core.dispensing import DispensedItem, Dispensing, DispensingRecord
 from medledger.core.states import Kind
 from medledger.roles import Courier, Patient, Payer, Pharmacy
 from medledger.roles.patient import DAY
+from medledger.roles.payer import Claimed
 
 BATCH = 1_000
+HUNDRED = 100
 RUNS = 5
 """Times that each act is measured; the median counts. Gas differs by zero bytes in the data."""
 
@@ -25,7 +28,9 @@ class GasFigures:
     issue_one: int
     issue_1000_per_bill: float
     lock_and_settle: int
-    """Two transactions: openAndLock, settle."""
+    """One transaction, for a bill that nobody has used."""
+    lock_and_settle_100_each: float
+    """A hundredth of one transaction, for 100 neighbours in their batch."""
     prescription_life: int
     """Two transactions: accept, dispense and handOver in one; deliver."""
     prescription_steps: int
@@ -48,30 +53,35 @@ def measure_gas() -> GasFigures:
         return GasFigures(
             issue_one=_middle(one),
             issue_1000_per_bill=_middle(batches) / BATCH,
-            lock_and_settle=_middle(_claims(scene)),
+            lock_and_settle=_middle(_claims(scene, 1)),
+            lock_and_settle_100_each=_middle(_claims(scene, HUNDRED)) / HUNDRED,
             prescription_life=_middle(lives),
             prescription_steps=_middle(steps),
         )
 
 
-def _claims(scene: Stage) -> list[int]:
-    """One payer locks and settles the whole patient-borne part of one bill, several times."""
+def _claims(scene: Stage, at_once: int) -> list[int]:
+    """One payer locks and settles the whole patient-borne part of bills, some at once."""
     patients = make_patients(count=RUNS)
     pool = make_pool(patients, size=RUNS)
-    receipts = list(scene.hospital.issue_many(bills(pool, BATCH, first=10**6), batch=BATCH))
-    key, institution = scene.accredit("商业保险", Kind.PAYER)
+    found = scene.hospital.issue_many(bills(pool, BATCH, first=10**6 * at_once), batch=BATCH)
+    receipts = list(found)
+    key, institution = scene.accredit(f"商业保险 {at_once}", Kind.PAYER)
     payer = Payer(scene.ledgers, key)
+    deadline = payer.now() + DAY
     used = []
-    for index, (bill, patient) in enumerate(zip(pool, patients, strict=True)):
-        # Every bill of the pool is used once; position 0 of the stream is the pool's first.
-        receipt = receipts[index]
-        amount = bill.own_pay_minor
-        authorisation = Patient(scene.ledgers, patient).authorise_claim(
-            receipt.number, institution, amount, deadline=payer.now() + DAY
-        )
-        locked = payer.lock(receipt.evidence(), authorisation)
-        settled = payer.settle(receipt.number, amount, reason=1, explanation=b"\x11" * 32)
-        used.append(locked.gas_used + settled.gas_used)
+    for start in range(0, RUNS * at_once, at_once):
+        rows: list[Claimed] = []
+        for index in range(start, start + at_once):
+            # The stream goes through the pool again and again.
+            bill, patient = pool[index % RUNS], Patient(scene.ledgers, patients[index % RUNS])
+            amount = bill.own_pay_minor
+            authorisation = patient.authorise_claim(
+                receipts[index].number, institution, amount, deadline=deadline, sequence=0
+            )
+            decision = Decision(amount, 1, b"\x11" * 32, b"\x22" * 32)
+            rows.append((receipts[index].evidence(), authorisation, decision))
+        used += [receipt.gas_used for receipt in payer.lock_and_settle_many(rows)]
     return used
 
 

@@ -22,14 +22,19 @@ WORD = 32
 
 CONTRACTS = (
     "Institutions",
-    "Invoices",
-    "Claims",
     "Licences",
     "PrescriptionPolicies",
     "Prescriptions",
+    "Invoices",
+    "Escrow",
+    "Claims",
     "Records",
 )
 """In the order of deployment."""
+
+OPTIONAL = frozenset({"Licences", "Escrow", "Records"})
+"""Contracts that a manifest may do without: those of 0.1 have neither licences nor records, and a
+deployment without a settlement token has no Escrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +191,8 @@ def _type(item: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     as_abi = getattr(value, "as_abi", None)
     return as_abi() if as_abi is not None else value
 

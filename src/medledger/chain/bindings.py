@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medledger.chain.contract import Call, Contract
+from medledger.core.claims import ClaimTerms, Decision, Settlement
 from medledger.core.hashing import (
     InvoiceHeader,
     LicenceHeader,
@@ -27,14 +28,27 @@ from medledger.core.states import Hold, Standing, State, Status
 class ClaimEntry:
     """Struct `Claim`."""
 
+    payer: int
     amount: int
     until: int
     sequence: int
     status: Status
+    fixed_benefit: bool
+    is_paid: bool
+    payment: bytes
 
     @classmethod
     def from_abi(cls, values: Sequence[Any]) -> ClaimEntry:
-        return cls(values[0], values[1], values[2], Status(values[3]))
+        return cls(
+            values[0],
+            values[1],
+            values[2],
+            values[3],
+            Status(values[4]),
+            values[5],
+            values[6],
+            values[7],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +289,16 @@ class BatchIssued:
 
 
 @dataclass(frozen=True, slots=True)
+class BookingRevoked:
+    """Event `BookingRevoked`."""
+
+    number: int
+    payer: int
+    reason: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRefused:
     """Event `CancelRefused`."""
 
@@ -295,24 +319,89 @@ class CancelRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimArchived:
+    """Event `ClaimArchived`."""
+
+    number: int
+    payer: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimBooked:
+    """Event `ClaimBooked`."""
+
+    number: int
+    payer: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimDenied:
+    """Event `ClaimDenied`."""
+
+    number: int
+    payer: int
+    reason: int
+    explanation: bytes
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimLocked:
     """Event `ClaimLocked`."""
 
     number: int
     payer: int
-    amount: int
+    claimable: int
     until: int
     sequence: int
+    terms: ClaimTerms
     by: str
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimReleased:
-    """Event `ClaimReleased`."""
+class ClaimLockedAndSettled:
+    """Event `ClaimLockedAndSettled`."""
 
     number: int
     payer: int
+    claimable: int
+    sequence: int
+    settlement: Settlement
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimPaid:
+    """Event `ClaimPaid`."""
+
+    number: int
+    payer: int
+    payee: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRecouped:
+    """Event `ClaimRecouped`."""
+
+    number: int
+    payer: int
+    amount: int
     reason: int
+    explanation: bytes
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRepaid:
+    """Event `ClaimRepaid`."""
+
+    number: int
+    payer: int
+    amount: int
+    payment: bytes
     by: str
 
 
@@ -322,9 +411,19 @@ class ClaimSettled:
 
     number: int
     payer: int
-    amount: int
+    is_paid: bool
+    decision: Decision
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimWithdrawn:
+    """Event `ClaimWithdrawn`."""
+
+    number: int
+    payer: int
     reason: int
-    explanation: bytes
+    sequence: int
     by: str
 
 
@@ -337,6 +436,25 @@ class DeliveryFailed:
     sequence: int
     reason: int
     lease_until: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class DepositWithdrawn:
+    """Event `DepositWithdrawn`."""
+
+    payer: int
+    to: str
+    amount: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deposited:
+    """Event `Deposited`."""
+
+    payer: int
+    amount: int
     by: str
 
 
@@ -556,6 +674,26 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True)
+class PayerWaived:
+    """Event `PayerWaived`."""
+
+    number: int
+    payer: int
+    sequence: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentConfirmed:
+    """Event `PaymentConfirmed`."""
+
+    number: int
+    payer: int
+    payment: bytes
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class PolicySet:
     """Event `PolicySet`."""
 
@@ -763,12 +901,22 @@ LedgerEvent = (
     | AccessRevoked
     | BatchEndorsed
     | BatchIssued
+    | BookingRevoked
     | CancelRefused
     | CancelRequested
+    | ClaimArchived
+    | ClaimBooked
+    | ClaimDenied
     | ClaimLocked
-    | ClaimReleased
+    | ClaimLockedAndSettled
+    | ClaimPaid
+    | ClaimRecouped
+    | ClaimRepaid
     | ClaimSettled
+    | ClaimWithdrawn
     | DeliveryFailed
+    | DepositWithdrawn
+    | Deposited
     | DispensingWithdrawn
     | DocumentHeld
     | DocumentReleased
@@ -791,6 +939,8 @@ LedgerEvent = (
     | ParcelTakenBack
     | ParcelTakenOver
     | Paused
+    | PayerWaived
+    | PaymentConfirmed
     | PolicySet
     | PrescriptionAccepted
     | PrescriptionCancelled
@@ -834,30 +984,60 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
         found["root"],
         found["by"],
     ),
+    "BookingRevoked": lambda found: BookingRevoked(
+        found["number"], found["payer"], found["reason"], found["by"]
+    ),
     "CancelRefused": lambda found: CancelRefused(
         found["number"], found["pharmacy"], found["sequence"], found["by"]
     ),
     "CancelRequested": lambda found: CancelRequested(
         found["number"], found["sequence"], found["reason"], found["by"]
     ),
+    "ClaimArchived": lambda found: ClaimArchived(found["number"], found["payer"], found["by"]),
+    "ClaimBooked": lambda found: ClaimBooked(found["number"], found["payer"], found["by"]),
+    "ClaimDenied": lambda found: ClaimDenied(
+        found["number"], found["payer"], found["reason"], found["explanation"], found["by"]
+    ),
     "ClaimLocked": lambda found: ClaimLocked(
         found["number"],
         found["payer"],
-        found["amount"],
+        found["claimable"],
         found["until"],
         found["sequence"],
+        ClaimTerms.from_abi(found["terms"]),
         found["by"],
     ),
-    "ClaimReleased": lambda found: ClaimReleased(
-        found["number"], found["payer"], found["reason"], found["by"]
+    "ClaimLockedAndSettled": lambda found: ClaimLockedAndSettled(
+        found["number"],
+        found["payer"],
+        found["claimable"],
+        found["sequence"],
+        Settlement.from_abi(found["settlement"]),
+        found["by"],
     ),
-    "ClaimSettled": lambda found: ClaimSettled(
+    "ClaimPaid": lambda found: ClaimPaid(
+        found["number"], found["payer"], found["payee"], found["amount"]
+    ),
+    "ClaimRecouped": lambda found: ClaimRecouped(
         found["number"],
         found["payer"],
         found["amount"],
         found["reason"],
         found["explanation"],
         found["by"],
+    ),
+    "ClaimRepaid": lambda found: ClaimRepaid(
+        found["number"], found["payer"], found["amount"], found["payment"], found["by"]
+    ),
+    "ClaimSettled": lambda found: ClaimSettled(
+        found["number"],
+        found["payer"],
+        found["isPaid"],
+        Decision.from_abi(found["decision"]),
+        found["by"],
+    ),
+    "ClaimWithdrawn": lambda found: ClaimWithdrawn(
+        found["number"], found["payer"], found["reason"], found["sequence"], found["by"]
     ),
     "DeliveryFailed": lambda found: DeliveryFailed(
         found["number"],
@@ -867,6 +1047,10 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
         found["leaseUntil"],
         found["by"],
     ),
+    "DepositWithdrawn": lambda found: DepositWithdrawn(
+        found["payer"], found["to"], found["amount"], found["by"]
+    ),
+    "Deposited": lambda found: Deposited(found["payer"], found["amount"], found["by"]),
     "DispensingWithdrawn": lambda found: DispensingWithdrawn(
         found["number"],
         found["pharmacy"],
@@ -946,6 +1130,12 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
         found["number"], found["courier"], found["receiver"], found["sequence"], found["by"]
     ),
     "Paused": lambda found: Paused(found["account"]),
+    "PayerWaived": lambda found: PayerWaived(
+        found["number"], found["payer"], found["sequence"], found["by"]
+    ),
+    "PaymentConfirmed": lambda found: PaymentConfirmed(
+        found["number"], found["payer"], found["payment"], found["by"]
+    ),
     "PolicySet": lambda found: PolicySet(
         found["drugClass"],
         found["maxValidity"],
@@ -1181,134 +1371,6 @@ class Institutions(Contract):
         return found
 
 
-class Invoices(DocumentLedger):
-    """`contracts/Invoices.sol`."""
-
-    NAME = "Invoices"
-
-    def claimable_of(self, number: int) -> int:
-        found: int = self._read("claimableOf", number)[0]
-        return found
-
-    def claims(self) -> str:
-        found: str = self._read("claims")[0]
-        return found
-
-    def exchange_for_paper(self, segment: int, number: int, paper_hash: bytes) -> Call:
-        return self._call("exchangeForPaper", segment, number, paper_hash)
-
-    def invoice_of(self, number: int) -> InvoiceEntry:
-        found = self._read("invoiceOf", number)
-        return InvoiceEntry.from_abi(found[0])
-
-    def invoices_of(self, numbers: Sequence[int]) -> list[InvoiceEntry]:
-        found = self._read("invoicesOf", numbers)
-        return [InvoiceEntry.from_abi(item) for item in found[0]]
-
-    def is_reversed(self, number: int) -> bool:
-        found: bool = self._read("isReversed", number)[0]
-        return found
-
-    def open(self, header: InvoiceHeader, head: TreeHead, path: Sequence[bytes]) -> Call:
-        return self._call("open", header, head, path)
-
-    def original_of(self, red_letter: int) -> int:
-        found: int = self._read("originalOf", red_letter)[0]
-        return found
-
-    def require_usable(self, number: int) -> tuple[str, int]:
-        found = self._read("requireUsable", number)
-        return found[0], found[1]
-
-    def reverse(
-        self, segment: int, number: int, red_segment: int, red_letter: int, reason: int
-    ) -> Call:
-        return self._call("reverse", segment, number, red_segment, red_letter, reason)
-
-    def reverse_part(
-        self,
-        segment: int,
-        number: int,
-        red_segment: int,
-        red_header: InvoiceHeader,
-        red_head: TreeHead,
-        red_path: Sequence[bytes],
-        reason: int,
-    ) -> Call:
-        return self._call(
-            "reversePart", segment, number, red_segment, red_header, red_head, red_path, reason
-        )
-
-    def reversed_by(self, number: int) -> int:
-        found: int = self._read("reversedBy", number)[0]
-        return found
-
-    def void_paper(self, segment: int, number: int) -> Call:
-        return self._call("voidPaper", segment, number)
-
-
-class Claims(Contract):
-    """`contracts/Claims.sol`."""
-
-    NAME = "Claims"
-
-    def claim_of(self, number: int, payer: int) -> ClaimEntry:
-        found = self._read("claimOf", number, payer)
-        return ClaimEntry.from_abi(found[0])
-
-    def claims_of(self, numbers: Sequence[int], payers: Sequence[int]) -> list[ClaimEntry]:
-        found = self._read("claimsOf", numbers, payers)
-        return [ClaimEntry.from_abi(item) for item in found[0]]
-
-    def institutions(self) -> str:
-        found: str = self._read("institutions")[0]
-        return found
-
-    def invoices(self) -> str:
-        found: str = self._read("invoices")[0]
-        return found
-
-    def lock(self, number: int, amount: int, deadline: int, authorisation: bytes) -> Call:
-        return self._call("lock", number, amount, deadline, authorisation)
-
-    def lock_period(self) -> int:
-        found: int = self._read("lockPeriod")[0]
-        return found
-
-    def open_and_lock(
-        self,
-        header: InvoiceHeader,
-        head: TreeHead,
-        path: Sequence[bytes],
-        amount: int,
-        deadline: int,
-        authorisation: bytes,
-    ) -> Call:
-        return self._call("openAndLock", header, head, path, amount, deadline, authorisation)
-
-    def recoup_due_of(self, number: int) -> int:
-        found: int = self._read("recoupDueOf", number)[0]
-        return found
-
-    def release(self, number: int, reason: int) -> Call:
-        return self._call("release", number, reason)
-
-    def remainder_of(self, number: int) -> int:
-        found: int = self._read("remainderOf", number)[0]
-        return found
-
-    def settle(self, number: int, amount: int, reason: int, explanation: bytes) -> Call:
-        return self._call("settle", number, amount, reason, explanation)
-
-    def usage_of(self, number: int) -> tuple[int, int]:
-        found = self._read("usageOf", number)
-        return found[0], found[1]
-
-    def usages_of(self, numbers: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
-        found = self._read("usagesOf", numbers)
-        return found[0], found[1]
-
-
 class Licences(DocumentLedger):
     """`contracts/Licences.sol`."""
 
@@ -1502,6 +1564,227 @@ class Prescriptions(DocumentLedger):
         return self._call("withdrawDispensing", number, reason)
 
 
+class Invoices(DocumentLedger):
+    """`contracts/Invoices.sol`."""
+
+    NAME = "Invoices"
+
+    def claimable_of(self, number: int) -> int:
+        found: int = self._read("claimableOf", number)[0]
+        return found
+
+    def claims(self) -> str:
+        found: str = self._read("claims")[0]
+        return found
+
+    def exchange_for_paper(self, segment: int, number: int, paper_hash: bytes) -> Call:
+        return self._call("exchangeForPaper", segment, number, paper_hash)
+
+    def invoice_of(self, number: int) -> InvoiceEntry:
+        found = self._read("invoiceOf", number)
+        return InvoiceEntry.from_abi(found[0])
+
+    def invoices_of(self, numbers: Sequence[int]) -> list[InvoiceEntry]:
+        found = self._read("invoicesOf", numbers)
+        return [InvoiceEntry.from_abi(item) for item in found[0]]
+
+    def is_reversed(self, number: int) -> bool:
+        found: bool = self._read("isReversed", number)[0]
+        return found
+
+    def open(self, header: InvoiceHeader, head: TreeHead, path: Sequence[bytes]) -> Call:
+        return self._call("open", header, head, path)
+
+    def original_of(self, red_letter: int) -> int:
+        found: int = self._read("originalOf", red_letter)[0]
+        return found
+
+    def require_usable(
+        self, headers: list[InvoiceHeader], head: TreeHead, path: Sequence[bytes]
+    ) -> Sequence[int]:
+        found: Sequence[int] = self._read("requireUsable", headers, head, path)[0]
+        return found
+
+    def reverse(
+        self, segment: int, number: int, red_segment: int, red_letter: int, reason: int
+    ) -> Call:
+        return self._call("reverse", segment, number, red_segment, red_letter, reason)
+
+    def reverse_part(
+        self,
+        segment: int,
+        number: int,
+        red_segment: int,
+        red_header: InvoiceHeader,
+        red_head: TreeHead,
+        red_path: Sequence[bytes],
+        reason: int,
+    ) -> Call:
+        return self._call(
+            "reversePart", segment, number, red_segment, red_header, red_head, red_path, reason
+        )
+
+    def reversed_by(self, number: int) -> int:
+        found: int = self._read("reversedBy", number)[0]
+        return found
+
+    def void_paper(self, segment: int, number: int) -> Call:
+        return self._call("voidPaper", segment, number)
+
+
+class Escrow(Contract):
+    """`contracts/Escrow.sol`."""
+
+    NAME = "Escrow"
+
+    def claims(self) -> str:
+        found: str = self._read("claims")[0]
+        return found
+
+    def currency(self) -> int:
+        found: int = self._read("currency")[0]
+        return found
+
+    def deposit(self, amount: int) -> Call:
+        return self._call("deposit", amount)
+
+    def deposit_of(self, payer: int) -> int:
+        found: int = self._read("depositOf", payer)[0]
+        return found
+
+    def institutions(self) -> str:
+        found: str = self._read("institutions")[0]
+        return found
+
+    def pay(self, number: int, payer: int, payee: str, amount: int) -> Call:
+        return self._call("pay", number, payer, payee, amount)
+
+    def token(self) -> str:
+        found: str = self._read("token")[0]
+        return found
+
+    def withdraw(self, amount: int, to: str) -> Call:
+        return self._call("withdraw", amount, to)
+
+
+class Claims(Contract):
+    """`contracts/Claims.sol`."""
+
+    NAME = "Claims"
+
+    def archive(self, number: int) -> Call:
+        return self._call("archive", number)
+
+    def book(self, number: int) -> Call:
+        return self._call("book", number)
+
+    def claim_of(self, number: int, payer: int) -> ClaimEntry:
+        found = self._read("claimOf", number, payer)
+        return ClaimEntry.from_abi(found[0])
+
+    def claims_of(self, numbers: Sequence[int], payers: Sequence[int]) -> list[ClaimEntry]:
+        found = self._read("claimsOf", numbers, payers)
+        return [ClaimEntry.from_abi(item) for item in found[0]]
+
+    def confirm_payment(
+        self, number: int, payer: int, payment: bytes, segment: int, deadline: int, signature: bytes
+    ) -> Call:
+        return self._call("confirmPayment", number, payer, payment, segment, deadline, signature)
+
+    def deny(self, number: int, reason: int, explanation: bytes) -> Call:
+        return self._call("deny", number, reason, explanation)
+
+    def escrow(self) -> str:
+        found: str = self._read("escrow")[0]
+        return found
+
+    def institutions(self) -> str:
+        found: str = self._read("institutions")[0]
+        return found
+
+    def invoices(self) -> str:
+        found: str = self._read("invoices")[0]
+        return found
+
+    def lock(
+        self,
+        header: InvoiceHeader,
+        head: TreeHead,
+        path: Sequence[bytes],
+        terms: ClaimTerms,
+        signature: bytes,
+    ) -> Call:
+        return self._call("lock", header, head, path, terms, signature)
+
+    def lock_and_settle(
+        self,
+        header: InvoiceHeader,
+        head: TreeHead,
+        path: Sequence[bytes],
+        settlement: Settlement,
+        signature: bytes,
+    ) -> Call:
+        return self._call("lockAndSettle", header, head, path, settlement, signature)
+
+    def lock_and_settle_many(
+        self,
+        headers: list[InvoiceHeader],
+        head: TreeHead,
+        path: Sequence[bytes],
+        settlements: list[Settlement],
+        signatures: Sequence[bytes],
+    ) -> Call:
+        return self._call("lockAndSettleMany", headers, head, path, settlements, signatures)
+
+    def lock_period(self) -> int:
+        found: int = self._read("lockPeriod")[0]
+        return found
+
+    def prescriptions(self) -> str:
+        found: str = self._read("prescriptions")[0]
+        return found
+
+    def recoup(self, number: int, amount: int, reason: int, explanation: bytes) -> Call:
+        return self._call("recoup", number, amount, reason, explanation)
+
+    def recoup_due_of(self, number: int, payer: int) -> int:
+        found: int = self._read("recoupDueOf", number, payer)[0]
+        return found
+
+    def recouped_of(self, number: int, payer: int) -> int:
+        found: int = self._read("recoupedOf", number, payer)[0]
+        return found
+
+    def repay(self, number: int, amount: int, payment: bytes) -> Call:
+        return self._call("repay", number, amount, payment)
+
+    def revoke_booking(self, number: int, reason: int) -> Call:
+        return self._call("revokeBooking", number, reason)
+
+    def settle(self, number: int, decision: Decision) -> Call:
+        return self._call("settle", number, decision)
+
+    def taken_of(self, number: int) -> tuple[int, int]:
+        found = self._read("takenOf", number)
+        return found[0], found[1]
+
+    def usage_of(self, number: int) -> tuple[int, int]:
+        found = self._read("usageOf", number)
+        return found[0], found[1]
+
+    def usages_of(self, numbers: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+        found = self._read("usagesOf", numbers)
+        return found[0], found[1]
+
+    def waive(self, number: int, payer: int, deadline: int, signature: bytes) -> Call:
+        return self._call("waive", number, payer, deadline, signature)
+
+    def withdraw(
+        self, number: int, payer: int, reason: int, deadline: int, signature: bytes
+    ) -> Call:
+        return self._call("withdraw", number, payer, reason, deadline, signature)
+
+
 class Records(DocumentLedger):
     """`contracts/Records.sol`."""
 
@@ -1558,13 +1841,73 @@ class Records(DocumentLedger):
         return self._call("revoke", number, institution, purpose, authorisation)
 
 
+class SettlementToken(Contract):
+    """`contracts/SettlementToken.sol`."""
+
+    NAME = "SettlementToken"
+
+    def domain_separator(self) -> bytes:
+        found: bytes = self._read("DOMAIN_SEPARATOR")[0]
+        return found
+
+    def allowance(self, owner: str, spender: str) -> int:
+        found: int = self._read("allowance", owner, spender)[0]
+        return found
+
+    def approve(self, spender: str, value: int) -> Call:
+        return self._call("approve", spender, value)
+
+    def balance_of(self, account: str) -> int:
+        found: int = self._read("balanceOf", account)[0]
+        return found
+
+    def decimals(self) -> int:
+        found: int = self._read("decimals")[0]
+        return found
+
+    def mint(self, to: str, amount: int) -> Call:
+        return self._call("mint", to, amount)
+
+    def minter(self) -> str:
+        found: str = self._read("minter")[0]
+        return found
+
+    def name(self) -> str:
+        found: str = self._read("name")[0]
+        return found
+
+    def nonces(self, owner: str) -> int:
+        found: int = self._read("nonces", owner)[0]
+        return found
+
+    def permit(
+        self, owner: str, spender: str, value: int, deadline: int, v: int, r: bytes, s: bytes
+    ) -> Call:
+        return self._call("permit", owner, spender, value, deadline, v, r, s)
+
+    def symbol(self) -> str:
+        found: str = self._read("symbol")[0]
+        return found
+
+    def total_supply(self) -> int:
+        found: int = self._read("totalSupply")[0]
+        return found
+
+    def transfer(self, to: str, value: int) -> Call:
+        return self._call("transfer", to, value)
+
+    def transfer_from(self, from_: str, to: str, value: int) -> Call:
+        return self._call("transferFrom", from_, to, value)
+
+
 CLASSES: dict[str, type[Contract]] = {
     "Institutions": Institutions,
-    "Invoices": Invoices,
-    "Claims": Claims,
     "Licences": Licences,
     "PrescriptionPolicies": PrescriptionPolicies,
     "Prescriptions": Prescriptions,
+    "Invoices": Invoices,
+    "Escrow": Escrow,
+    "Claims": Claims,
     "Records": Records,
 }
 """Contract name to its class."""

@@ -23,6 +23,7 @@ from medledger.chain.bindings import (
     CLASSES,
     Claims,
     DocumentLedger,
+    Escrow,
     Institutions,
     Invoices,
     Licences,
@@ -41,6 +42,7 @@ from medledger.errors import (
     ContractMissing,
     ManifestInvalid,
     ManifestMissing,
+    NoSettlementToken,
     NotDeployed,
     WrongChain,
 )
@@ -48,15 +50,14 @@ from medledger.errors import (
 C = TypeVar("C", bound=Contract)
 
 FORMAT = "medledger-deployment-1"
-ADDED = ("Licences", "Records")
-"""Contracts that manifests of 0.1 do not have."""
-
 ZERO_ADDRESS = "0x" + 40 * "0"
 DAY = 24 * 3600
 LOCK_PERIOD_SECONDS = 30 * DAY
 """How long a payer may hold part of a bill without deciding."""
 LEASE_PERIOD_SECONDS = 1 * DAY
 """How long a pharmacy may hold a prescription without dispensing it."""
+CURRENCY = 156
+"""Of a settlement token, unless said otherwise: the yuan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class Manifest:
                         _hexadecimal(found["contracts"][name]["codeHash"], 32),
                     )
                     for name in abi.CONTRACTS
-                    if name not in ADDED or name in found["contracts"]
+                    if name not in abi.OPTIONAL or name in found["contracts"]
                 },
                 confirmations=_depth(found.get("confirmations", 1)),
             )
@@ -200,6 +201,13 @@ class Ledgers:
     @property
     def claims(self) -> Claims:
         return self._contract(Claims)
+
+    @property
+    def escrow(self) -> Escrow:
+        """Raises `NoSettlementToken` where the deployment has none."""
+        if Escrow.NAME not in self.contracts:
+            raise NoSettlementToken()
+        return self._contract(Escrow)
 
     @property
     def policies(self) -> PrescriptionPolicies:
@@ -296,12 +304,17 @@ def deploy(
     lock_period: int = LOCK_PERIOD_SECONDS,
     lease_period: int = LEASE_PERIOD_SECONDS,
     confirmations: int = 1,
+    token: str | None = None,
+    currency: int = CURRENCY,
 ) -> tuple[Manifest, list[Receipt]]:
     """Deploys the contracts; the key becomes the first operator of institution 1, the supervisor.
 
-    Invoices and Claims name each other and have no setter: Invoices is given the address that
-    Claims will have, and Claims refuses a ledger that names another. `confirmations` is the depth
-    at which a block of this network is final: 1 where blocks are never taken back (QBFT).
+    Invoices, Escrow and Claims name one another and have no setter: the others are given the
+    address that Claims will have, and Claims refuses one that names another. `confirmations` is
+    the depth at which a block of this network is final: 1 where blocks are never taken back (QBFT).
+    `token` is the address of the settlement token, one base unit of which stands for one minor
+    unit of `currency` (numeric ISO 4217); without one there is no Escrow, and all payment is off
+    chain.
     """
     sender = Sender(rpc, key, policy=Policy(confirmations=confirmations))
     receipts: list[Receipt] = []
@@ -320,12 +333,15 @@ def deploy(
 
     nonce = int(rpc.request("eth_getTransactionCount", sender.address, "pending"), 16)
     institutions = create("Institutions", name_hash(supervisor_name), region, sender.address)
-    claims = created_address(sender.address, nonce + 2)
-    invoices = create("Invoices", institutions, claims)
-    create("Claims", institutions, invoices, lock_period)
+    claims = created_address(sender.address, nonce + (5 if token is None else 6))
     licences = create("Licences", institutions)
     policies = create("PrescriptionPolicies", institutions, licences)
-    create("Prescriptions", institutions, policies, lease_period)
+    prescriptions = create("Prescriptions", institutions, policies, lease_period)
+    invoices = create("Invoices", institutions, claims)
+    escrow = ZERO_ADDRESS
+    if token is not None:
+        escrow = create("Escrow", institutions, token, currency, claims)
+    create("Claims", institutions, invoices, prescriptions, escrow, lock_period)
     create("Records", institutions)
     manifest = Manifest(
         chain_id=rpc.chain_id(),
@@ -337,6 +353,15 @@ def deploy(
         confirmations=confirmations,
     )
     return manifest, receipts
+
+
+def deploy_token(rpc: Rpc, key: bytes) -> str:
+    """Deploys a SettlementToken, for a local chain, and returns its address; the key may mint."""
+    sender = Sender(rpc, key)
+    nonce = int(rpc.request("eth_getTransactionCount", sender.address, "pending"), 16)
+    data = abi.constructor_data("SettlementToken", [])
+    sender.send(Call("", data, "SettlementToken.constructor"))
+    return created_address(sender.address, nonce)
 
 
 def unpinned(rpc: Rpc, name: str, ledger: str, transaction: bytes, first: int) -> Ledgers:
@@ -358,7 +383,7 @@ def unpinned(rpc: Rpc, name: str, ledger: str, transaction: bytes, first: int) -
         for log in receipt["logs"]
     ):
         raise AnchorMismatch(problem="the transaction that it names did not issue its batch")
-    found = dict.fromkeys(abi.CONTRACTS, ZERO_ADDRESS)
+    found = {name: ZERO_ADDRESS for name in abi.CONTRACTS if name not in abi.OPTIONAL}
     found[name] = ledger
     if name == "Invoices":
         found["Claims"] = Invoices(rpc, ledger).claims()

@@ -28,6 +28,7 @@ from medledger.chain.bindings import (
 from medledger.chain.deployment import Ledgers
 from medledger.chain.events import Logged
 from medledger.chain.rpc import chunked
+from medledger.core.claims import ClaimTerms, Decision
 from medledger.core.hashing import TreeHead
 from medledger.core.states import Hold, Standing, State, Status
 
@@ -78,6 +79,10 @@ class Replay:
         """What partial red letters took of a bill, minor units."""
         self.claims: dict[tuple[int, int], ClaimEntry] = {}
         self.policies: dict[int, PolicyEntry] = {}
+        self.claimable: dict[int, int] = {}
+        """What payers could lock and reimburse of a bill, when one did last."""
+        self.recouped: dict[tuple[int, int], int] = {}
+        self.deposits: dict[int, int] = {}
         self.prescriptions: dict[int, PrescriptionEntry] = {}
         self.opened: dict[int, on_chain.PrescriptionOpened] = {}
         self.ledgers: dict[str, LedgerState] = {
@@ -127,9 +132,9 @@ class Replay:
         ]
         return missing + [
             f"bill {number}: locked {locked} + reimbursed {reimbursed} > claimable "
-            f"{self.invoices[number].claimable}"
+            f"{self.claimable.get(number, 0)}"
             for number, (locked, reimbursed) in self.usages(time).items()
-            if locked + reimbursed > self.invoices[number].claimable
+            if locked + reimbursed > self.claimable.get(number, 0)
         ]
 
     def differences(self, ledgers: Ledgers, time: int) -> list[str]:
@@ -177,6 +182,14 @@ class Replay:
         for part in chunked(keys, BULK):
             held += ledgers.claims.claims_of([n for n, _ in part], [p for _, p in part])
         compare("claim", self.claims, held)
+        compare(
+            "recouped",
+            self.recouped,
+            ledgers.claims.read_many("recoupedOf", [list(key) for key in self.recouped]),
+        )
+        if "Escrow" in ledgers.contracts:
+            rows = [[payer] for payer in self.deposits]
+            compare("deposit", self.deposits, ledgers.escrow.read_many("depositOf", rows))
         usages = self.usages(time)
         sums: list[tuple[int, int]] = []
         for numbers in chunked(list(usages), BULK):
@@ -302,17 +315,96 @@ class Replay:
         self._stand(event.number, Standing.PARTLY_REVERSED if partly else Standing.REGULAR)
 
     def _ClaimLocked(self, event: on_chain.ClaimLocked, _time: int, _at: str) -> None:  # noqa: N802
-        self.claims[event.number, event.payer] = ClaimEntry(
-            event.amount, event.until, event.sequence + 1, Status.LOCKED
-        )
+        self._lock(event.number, event.payer, event.claimable, event.sequence, event.terms)
+        _update(self.claims, (event.number, event.payer), until=event.until)
 
     def _ClaimSettled(self, event: on_chain.ClaimSettled, time: int, _at: str) -> None:  # noqa: N802
-        key = (event.number, event.payer)
-        _update(self.claims, key, amount=event.amount, until=time, status=Status.SETTLED)
+        self._settle((event.number, event.payer), event.decision, event.is_paid, time)
 
-    def _ClaimReleased(self, event: on_chain.ClaimReleased, time: int, _at: str) -> None:  # noqa: N802
+    def _ClaimLockedAndSettled(  # noqa: N802
+        self, event: on_chain.ClaimLockedAndSettled, time: int, _at: str
+    ) -> None:
+        terms, decision = event.settlement.terms, event.settlement.decision
+        self._lock(event.number, event.payer, event.claimable, event.sequence, terms)
+        self._settle((event.number, event.payer), decision, terms.payee != ZERO_ADDRESS, time)
+
+    def _lock(
+        self, number: int, payer: int, claimable: int, sequence: int, terms: ClaimTerms
+    ) -> None:
+        if not terms.fixed_benefit:
+            self.claimable[number] = claimable
+        self.claims[number, payer] = replace(
+            _NO_CLAIM,
+            payer=payer,
+            amount=terms.amount,
+            sequence=sequence + 1,
+            status=Status.LOCKED,
+            fixed_benefit=terms.fixed_benefit,
+        )
+
+    def _settle(self, key: tuple[int, int], decision: Decision, is_paid: bool, time: int) -> None:
+        _update(
+            self.claims,
+            key,
+            amount=decision.amount,
+            until=time,
+            status=Status.SETTLED,
+            is_paid=is_paid,
+            payment=decision.payment[: len(_NO_CLAIM.payment)],
+        )
+
+    def _ClaimDenied(self, event: on_chain.ClaimDenied, time: int, _at: str) -> None:  # noqa: N802
         key = (event.number, event.payer)
-        _update(self.claims, key, amount=0, until=time, status=Status.RELEASED)
+        _update(self.claims, key, amount=0, until=time, status=Status.DENIED)
+
+    def _ClaimWithdrawn(self, event: on_chain.ClaimWithdrawn, time: int, _at: str) -> None:  # noqa: N802
+        key, sequence = (event.number, event.payer), event.sequence
+        _update(self.claims, key, amount=0, until=time, sequence=sequence, status=Status.WITHDRAWN)
+
+    def _PayerWaived(self, event: on_chain.PayerWaived, time: int, _at: str) -> None:  # noqa: N802
+        before = self.claims.get((event.number, event.payer), _NO_CLAIM)
+        self.claims[event.number, event.payer] = replace(
+            before,
+            payer=event.payer,
+            amount=0,
+            until=time,
+            sequence=event.sequence,
+            status=Status.WAIVED,
+        )
+
+    def _PaymentConfirmed(  # noqa: N802
+        self, event: on_chain.PaymentConfirmed, _time: int, _at: str
+    ) -> None:
+        _update(self.claims, (event.number, event.payer), is_paid=True)
+
+    def _ClaimRecouped(self, event: on_chain.ClaimRecouped, _time: int, _at: str) -> None:  # noqa: N802
+        key = (event.number, event.payer)
+        self.recouped[key] = self.recouped.get(key, 0) + event.amount
+
+    def _ClaimRepaid(self, event: on_chain.ClaimRepaid, _time: int, _at: str) -> None:  # noqa: N802
+        key = (event.number, event.payer)
+        _update(self.claims, key, amount=self.claims[key].amount - event.amount)
+        self.recouped[key] = max(self.recouped.get(key, 0) - event.amount, 0)
+
+    def _ClaimBooked(self, event: on_chain.ClaimBooked, _time: int, _at: str) -> None:  # noqa: N802
+        _update(self.claims, (event.number, event.payer), status=Status.BOOKED)
+
+    def _BookingRevoked(self, event: on_chain.BookingRevoked, _time: int, _at: str) -> None:  # noqa: N802
+        _update(self.claims, (event.number, event.payer), status=Status.SETTLED)
+
+    def _ClaimArchived(self, event: on_chain.ClaimArchived, _time: int, _at: str) -> None:  # noqa: N802
+        _update(self.claims, (event.number, event.payer), status=Status.ARCHIVED)
+
+    def _Deposited(self, event: on_chain.Deposited, _time: int, _at: str) -> None:  # noqa: N802
+        self.deposits[event.payer] = self.deposits.get(event.payer, 0) + event.amount
+
+    def _DepositWithdrawn(  # noqa: N802
+        self, event: on_chain.DepositWithdrawn, _time: int, _at: str
+    ) -> None:
+        self.deposits[event.payer] -= event.amount
+
+    def _ClaimPaid(self, event: on_chain.ClaimPaid, _time: int, _at: str) -> None:  # noqa: N802
+        self.deposits[event.payer] -= event.amount
 
     def _PolicySet(self, event: on_chain.PolicySet, _time: int, _at: str) -> None:  # noqa: N802
         self.policies[event.drug_class] = PolicyEntry(
@@ -522,6 +614,7 @@ _Moving = (
     | on_chain.ParcelTakenBack
     | on_chain.PrescriptionDelivered
 )
+_NO_CLAIM = ClaimEntry(0, 0, 0, 0, Status.NONE, False, False, bytes(11))
 _UNOPENED_INVOICE = InvoiceEntry(ZERO_ADDRESS, 0, 0, False, Standing.REGULAR)
 _UNOPENED_PRESCRIPTION = PrescriptionEntry(
     patient=ZERO_ADDRESS,
@@ -557,7 +650,9 @@ def _update(records: dict[K, Any], key: K, **changes: Any) -> None:
 def _usage(claims: Iterable[ClaimEntry], time: int) -> tuple[int, int]:
     locked = reimbursed = 0
     for claim in claims:
-        if claim.status == Status.SETTLED:
+        if claim.fixed_benefit:
+            continue
+        if claim.status >= Status.SETTLED:
             reimbursed += claim.amount
         elif claim.status == Status.LOCKED and claim.until >= time:
             locked += claim.amount

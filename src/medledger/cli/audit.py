@@ -315,13 +315,24 @@ def institution(session: Session, institution: int, index: str) -> Output:
 @click.option("--payer", type=INSTITUTION, help="Of this payer only.")
 @click.option(
     "--status",
-    type=click.Choice(["locked", "expired", "reimbursed", "released"]),
+    type=click.Choice(
+        [
+            "locked",
+            "expired",
+            "withdrawn",
+            "denied",
+            "waived",
+            "reimbursed",
+            "booked",
+            "archived",
+        ]
+    ),
     help="In this status only.",
 )
 @index_option
 @reading
 def claims(session: Session, payer: int | None, status: str | None, index: str) -> Output:
-    """List where payers stand with the bills that they locked."""
+    """List where payers stand with the bills that they acted on."""
     from medledger.index import questions
 
     with session.index(session.auditor(), index) as opened:
@@ -429,26 +440,27 @@ def _invoice(auditor: Auditor, number: int) -> dict[str, Any]:
     if entry.standing == Standing.RED_LETTER:
         data["original"] = format_number(ledgers.invoices.original_of(number))
     if opened:
-        locked, reimbursed = ledgers.claims.usage_of(number)
         data |= {
             "patient": entry.patient,
             "born_on_hold": entry.born_on_hold,
             "currency": entry.currency,
             "claimable_minor": ledgers.invoices.claimable_of(number),
             "issued_claimable_minor": entry.claimable,
-            "locked_minor": locked,
-            "reimbursed_minor": reimbursed,
         }
+    # A bill is claimed without being opened.
+    locked, reimbursed = ledgers.claims.usage_of(number)
+    data |= {"locked_minor": locked, "reimbursed_minor": reimbursed}
     data["claims"] = _claims(auditor, number)
     return data
 
 
 def _claims(auditor: Auditor, number: int) -> list[dict[str, Any]]:
     """Where each payer that ever locked the bill stands with it now."""
-    from medledger.chain.bindings import ClaimLocked
+    from medledger.chain.bindings import ClaimLocked, ClaimLockedAndSettled, PayerWaived
 
     steps = auditor.trace(number)
-    payers = sorted({step.event.payer for step in steps if isinstance(step.event, ClaimLocked)})
+    first_acts = (ClaimLocked, ClaimLockedAndSettled, PayerWaived)
+    payers = sorted({step.event.payer for step in steps if isinstance(step.event, first_acts)})
     entries = auditor.ledgers.claims.claims_of([number] * len(payers), payers) if payers else []
     now = auditor.now()
     return [

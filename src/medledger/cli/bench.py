@@ -178,6 +178,7 @@ def gas() -> Output:
                 "Issue one bill": f"{figures.issue_one:,}",
                 "Issue 1,000 bills, each": f"{figures.issue_1000_per_bill:,.1f}",
                 "Lock and settle a claim": f"{figures.lock_and_settle:,}",
+                "The same, 100 at once, each": f"{figures.lock_and_settle_100_each:,.1f}",
                 "A prescription's life": f"{figures.prescription_life:,}",
             }
         ),

@@ -10,7 +10,7 @@ import click
 
 from medledger.cli.command import Command, wants_json
 from medledger.cli.failures import tell_people
-from medledger.cli.options import LOCAL_RPC, REGION, key_option, rpc_option
+from medledger.cli.options import ADDRESS, LOCAL_RPC, REGION, key_option, rpc_option
 from medledger.cli.output import Output, json_line, pairs
 from medledger.cli.session import Session
 from medledger.errors import ContractMissing, RpcUnavailable, SetupError, WrongChain
@@ -108,6 +108,14 @@ def chain(context: click.Context, port: int, state: Path | None) -> None:
     help="Blocks, its own counted, that make a transaction final on this network; 1 on QBFT.",
 )
 @click.option(
+    "--token",
+    type=ADDRESS,
+    help="Settlement token (ERC-20) of the yuan's minor unit; without one, payment is off chain.",
+)
+@click.option(
+    "--new-token", is_flag=True, help="Deploy a settlement token to try with; this key mints it."
+)
+@click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
@@ -130,6 +138,8 @@ def deploy(
     lock_period: int | None,
     lease_period: int | None,
     confirmations: int,
+    token: str | None,
+    new_token: bool,
     out: Path,
     again: bool,
 ) -> Output:
@@ -146,6 +156,8 @@ def deploy(
     node = Rpc(rpc)
     if not again:
         _require_undeployed(node.chain_id(), rpc, out)
+    if new_token:
+        token = deployment.deploy_token(node, operator)
     manifest, receipts = deployment.deploy(
         node,
         operator,
@@ -154,6 +166,7 @@ def deploy(
         lock_period=lock_period or deployment.LOCK_PERIOD_SECONDS,
         lease_period=lease_period or deployment.LEASE_PERIOD_SECONDS,
         confirmations=confirmations,
+        token=token,
     )
     path = manifest.save(out)
     contracts = {name: contract.address for name, contract in manifest.contracts.items()}
@@ -164,6 +177,7 @@ def deploy(
             "genesis_hash": manifest.genesis_hash,
             "block": manifest.block,
             "contracts": contracts,
+            "token": token,
             "supervisor": 1,
             "operator": address_of(operator),
             "gas": sum(receipt.gas_used for receipt in receipts),

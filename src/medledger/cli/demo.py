@@ -98,6 +98,7 @@ def _data(result: DemoResult) -> dict[str, object]:
         "bills": result.bills,
         "prescriptions": result.prescriptions,
         "claims": result.claims,
+        "paid": result.paid,
         "dispensed": result.dispensed,
         "delivered": result.delivered,
         "reversed": result.reversed,
@@ -120,7 +121,8 @@ def _text(result: DemoResult, rpc: str | None) -> list[str | Table]:
         ("prescriptions issued", f"{result.prescriptions:,}", ""),
         ("dispensed", f"{result.dispensed:,}", _gas(result, "Prescriptions.dispense")),
         ("delivered", f"{result.delivered:,}", _gas(result, "Prescriptions.deliver")),
-        ("claims settled", f"{result.claims:,}", _gas(result, "Claims.settle")),
+        ("claims settled", f"{result.claims:,}", f"{result.gas_per_claim:,.0f} gas a claim"),
+        ("paid in tokens", f"{result.paid:,}", ""),
         ("bills reversed", f"{result.reversed:,}", _gas(result, "Invoices.reverse")),
         (
             "reversed in part",

@@ -12,6 +12,7 @@ import click
 
 from medledger.cli.command import Command, Family
 from medledger.cli.options import (
+    ADDRESS,
     AMOUNT_MINOR,
     IN_FOLDER,
     INSTITUTION,
@@ -20,6 +21,7 @@ from medledger.cli.options import (
     number_argument,
     number_kind_option,
     reading,
+    reason_option,
 )
 from medledger.cli.output import Output, file_output, time_text, write_private
 from medledger.cli.session import (
@@ -209,6 +211,18 @@ def _signing(command: Callable[..., Any]) -> Callable[..., Any]:
     required=True,
     help="How much, in the currency's minor unit (fen, cents).",
 )
+@click.option(
+    "--after-payer", type=INSTITUTION, default=None, help="Institution that must decide before."
+)
+@click.option(
+    "--fixed-benefit", is_flag=True, help="The policy pays a sum of its own, whatever the bill."
+)
+@click.option(
+    "--payee",
+    type=ADDRESS,
+    help="Address that the settlement token pays. One address on two bills links them: medledger "
+    "patient address gives one for each.",
+)
 @reading
 def authorise_claim(
     session: Session,
@@ -218,13 +232,110 @@ def authorise_claim(
     out: Path | None,
     payer: int,
     amount_minor: int,
+    after_payer: int | None,
+    fixed_benefit: bool,
+    payee: str | None,
 ) -> Output:
     """Allow one payer to lock one amount of one bill."""
+    from medledger.core.hashing import ZERO_ADDRESS
+
     role = session.patient(patient_key)
     deadline = deadline_after(role.ledgers, hours * HOUR)
-    signed = role.authorise_claim(number, payer, amount_minor, deadline=deadline)
+    signed = role.authorise_claim(
+        number,
+        payer,
+        amount_minor,
+        deadline=deadline,
+        after_payer=after_payer or 0,
+        fixed_benefit=fixed_benefit,
+        payee=payee or ZERO_ADDRESS,
+    )
     act = f"payer {payer} may lock {amount_minor} (minor units)"
     return _signed_output(signed, act, number, deadline, out)
+
+
+@authorise.command(
+    "withdrawal",
+    cls=Command,
+    examples=[
+        "medledger authorise withdrawal 46060126-0000000017 --payer 5 --patient-key patient.key "
+        "--out withdrawal.json"
+    ],
+)
+@_signing
+@click.option("--payer", type=INSTITUTION, required=True, help="Institution that has the lock.")
+@reason_option("Why it is taken back")
+@reading
+def authorise_withdrawal(
+    session: Session,
+    number: DocumentNumber,
+    patient_key: Path,
+    hours: int,
+    out: Path | None,
+    payer: int,
+    reason: int,
+) -> Output:
+    """Take a claim back that is not decided; medledger relay sends it."""
+    role = session.patient(patient_key)
+    deadline = deadline_after(role.ledgers, hours * HOUR)
+    signed = role.withdraw_claim(number, payer, deadline=deadline, reason=reason)
+    return _signed_output(signed, f"payer {payer}'s lock may be ended", number, deadline, out)
+
+
+@authorise.command(
+    "waiver",
+    cls=Command,
+    examples=[
+        "medledger authorise waiver 46060126-0000000017 --payer 5 --patient-key patient.key "
+        "--out waiver.json"
+    ],
+)
+@_signing
+@click.option("--payer", type=INSTITUTION, required=True, help="Institution not to wait for.")
+@reading
+def authorise_waiver(
+    session: Session,
+    number: DocumentNumber,
+    patient_key: Path,
+    hours: int,
+    out: Path | None,
+    payer: int,
+) -> Output:
+    """Let other payers settle without one's decision; medledger relay sends it."""
+    role = session.patient(patient_key)
+    deadline = deadline_after(role.ledgers, hours * HOUR)
+    signed = role.waive_payer(number, payer, deadline=deadline)
+    return _signed_output(signed, f"payer {payer} is not waited for", number, deadline, out)
+
+
+@authorise.command(
+    "payment",
+    cls=Command,
+    examples=[
+        "medledger authorise payment 46060126-0000000017 --payer 5 --payment 20260105-7731 "
+        "--patient-key patient.key --out payment.json"
+    ],
+)
+@_signing
+@click.option("--payer", type=INSTITUTION, required=True, help="Institution that paid.")
+@click.option("--payment", metavar="TEXT", required=True, help="Reference that the payer gave.")
+@reading
+def authorise_payment(
+    session: Session,
+    number: DocumentNumber,
+    patient_key: Path,
+    hours: int,
+    out: Path | None,
+    payer: int,
+    payment: str,
+) -> Output:
+    """Confirm that a payer's payment has arrived; medledger relay sends it."""
+    from medledger.core.hashing import keccak256
+
+    role = session.patient(patient_key)
+    deadline = deadline_after(role.ledgers, hours * HOUR)
+    signed = role.confirm_payment(number, payer, keccak256(payment.encode()), deadline=deadline)
+    return _signed_output(signed, f"payer {payer} has paid", number, deadline, out)
 
 
 @authorise.command(

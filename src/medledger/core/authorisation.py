@@ -10,40 +10,49 @@ import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
+from pydantic.alias_generators import to_camel
+
 from medledger.core.canonical import parse_strict
 from medledger.core.hashing import (
     AcceptAuthorisation,
     AccessGrant,
     AccessRevocation,
     ClaimAuthorisation,
+    ClaimWithdrawal,
     DeliveryConfirmation,
     PatientMessage,
+    PayerWaiver,
+    PaymentConfirmation,
     checksum_address,
 )
 from medledger.errors import InputError, MalformedAuthorisation
 
 FORMAT = "medledger-authorisation-1"
 _KEYS = {"format", "type", "message", "signature", "chainId", "contract"}
-_BITS = {"payer": 32, "pharmacy": 32, "institution": 32, "purpose": 8}
+_BITS = {
+    "payer": 32,
+    "afterPayer": 32,
+    "pharmacy": 32,
+    "institution": 32,
+    "purpose": 8,
+    "reason": 16,
+}
+"""Bits of the whole numbers that have not 64."""
 _LINES = 5
 _TYPES: dict[str, type[PatientMessage]] = {
     kind.__name__: kind
     for kind in (
         ClaimAuthorisation,
+        ClaimWithdrawal,
+        PayerWaiver,
+        PaymentConfirmation,
         AcceptAuthorisation,
         DeliveryConfirmation,
         AccessGrant,
         AccessRevocation,
     )
 }
-M = TypeVar(
-    "M",
-    ClaimAuthorisation,
-    AcceptAuthorisation,
-    DeliveryConfirmation,
-    AccessGrant,
-    AccessRevocation,
-)
+M = TypeVar("M", bound=PatientMessage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,10 @@ class Signed:
                 {
                     "format": FORMAT,
                     "type": type(self.message).__name__,
-                    "message": asdict(self.message),
+                    "message": {
+                        to_camel(name): "0x" + value.hex() if isinstance(value, bytes) else value
+                        for name, value in asdict(self.message).items()
+                    },
                     "signature": "0x" + self.signature.hex(),
                     "chainId": self.chain_id,
                     "contract": self.contract,
@@ -107,20 +119,26 @@ class Signed:
 
 
 def _message(kind: type[PatientMessage], values: Any) -> PatientMessage:
-    names = [field.name for field in fields(kind)]
+    names = {to_camel(field.name): field.name for field in fields(kind)}
     if not isinstance(values, dict) or set(values) != set(names):
-        raise MalformedAuthorisation(problem=f"has not the whole numbers {', '.join(names)}")
-    for name, value in values.items():
-        if name == "quantities":
-            fits = type(value) is list and len(value) == _LINES and all(_fits(q, 16) for q in value)
-        else:
-            fits = _fits(value, _BITS.get(name, 64))
-        if not fits:
-            raise MalformedAuthorisation(problem=f"has a {name} that is out of range")
-    found: dict[str, Any] = {
-        name: tuple(value) if name == "quantities" else value for name, value in values.items()
-    }
-    return kind(**found)
+        raise MalformedAuthorisation(problem=f"has not the members {', '.join(names)}")
+    return kind(**{names[member]: _value(member, value) for member, value in values.items()})
+
+
+def _value(name: str, value: Any) -> Any:
+    if name == "payee":
+        return checksum_address(hex_bytes(value, 20))
+    if name == "payment":
+        return hex_bytes(value, 32)
+    if name == "quantities":
+        fits = type(value) is list and len(value) == _LINES and all(_fits(q, 16) for q in value)
+    elif name == "fixedBenefit":
+        fits = type(value) is bool
+    else:
+        fits = _fits(value, _BITS.get(name, 64))
+    if not fits:
+        raise MalformedAuthorisation(problem=f"has a {name} that is out of range")
+    return tuple(value) if name == "quantities" else value
 
 
 def _fits(value: Any, bits: int) -> bool:
@@ -131,5 +149,5 @@ def _fits(value: Any, bits: int) -> bool:
 def hex_bytes(text: str, length: int | None = None) -> bytes:
     """Bytes of 0x and hexadecimal digits. A contract wallet's signature has any length."""
     if not re.fullmatch("0x(?:[0-9a-fA-F]{2})+", text) or length not in (None, len(text) // 2 - 1):
-        raise MalformedAuthorisation(problem="has a signature or contract that is not hexadecimal")
+        raise MalformedAuthorisation(problem="has bytes not in hexadecimal, or not enough")
     return bytes.fromhex(text[2:])

@@ -145,6 +145,10 @@ class Invoice:
     """Born held: it may not be used before the hospital releases it (an unpaid stay)."""
     related_invoice: DocumentNumber | None = None
     """On a red-letter bill: the number of the bill that it reverses."""
+    prescription: DocumentNumber | None = None
+    """The issued prescription that the bill charges for."""
+    prescribed_minor: int = 0
+    """The claimable part that pays for it, claimable only once it is handed over."""
 
     kind: ClassVar[DocumentKind] = "Invoice"
 
@@ -164,6 +168,16 @@ class Invoice:
             self.total_minor == sum(line_amounts),
             "TotalAmount",
             "is not the sum of the lines",
+        )
+        _require(
+            (self.prescription is None) == (self.prescribed_minor == 0),
+            "prescribedAmount",
+            "needs hiRxno, and hiRxno needs it",
+        )
+        _require(
+            0 <= self.prescribed_minor <= self.claimable_minor,
+            "prescribedAmount",
+            "is not within ownPayAmount, or on a red-letter bill",
         )
 
     @property
@@ -207,10 +221,19 @@ class Invoice:
             related_code, related_serial = split_number(self.related_invoice)
             fields["relatedInvoiceCode"] = f"{related_code:08d}"
             fields["relatedInvoiceNumber"] = f"{related_serial:010d}"
+        if self.prescription is not None:
+            fields["hiRxno"] = f"{self.prescription:018d}"
+            fields["prescribedAmount"] = self.prescribed_minor
         return fields
 
     def terms(self) -> InvoiceTerms:
-        return InvoiceTerms(self.claimable_minor, currency_numeric(self.currency), self.on_hold)
+        return InvoiceTerms(
+            self.claimable_minor,
+            currency_numeric(self.currency),
+            self.on_hold,
+            self.prescription or 0,
+            self.prescribed_minor,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,16 +221,16 @@ def _plain(value: Any) -> Any:
     """A header's value: an address in EIP-55 form, a hash as bytes, a list as a tuple."""
     if isinstance(value, str):
         if not value.startswith("0x"):
-            return _licence(value)
+            return _number(value)
         raw = _raw(value)
         return raw if len(raw) == _HASH else checksum_address(raw)
     return tuple(value) if isinstance(value, list) else value
 
 
-def _licence(text: str) -> int:
+def _number(text: str) -> int:
     number = int(text)
     if number >= 2**64:
-        raise MalformedEvidence(problem="header.licence: is not below 2^64")
+        raise MalformedEvidence(problem=f"header: {text} is not below 2^64")
     return number
 
 
@@ -243,7 +243,7 @@ def _header_json(header: Header) -> dict[str, Any]:
             value = value.lower()
         elif isinstance(value, bytes):
             value = _hex(value)
-        elif name == "licence":
+        elif name in ("licence", "prescription"):
             value = str(value)
         found[to_camel(name)] = value
     return found

@@ -23,7 +23,7 @@ DOMAIN_VERSION = "1"
 DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 INVOICE_HEADER_TYPE = (
     "InvoiceHeader(uint64 number,address patient,uint64 claimable,uint16 currency,"
-    "bool onHold,bytes32 body)"
+    "bool onHold,uint64 prescription,uint64 prescribed,bytes32 body)"
 )
 PRESCRIPTION_HEADER_TYPE = (
     "PrescriptionHeader(uint64 number,address patient,uint40 authoredAt,uint40 validUntil,"
@@ -38,7 +38,15 @@ RECORD_HEADER_TYPE = (
     "RecordHeader(uint64 number,address patient,uint64 amends,uint8 recordType,bytes32 body)"
 )
 CLAIM_AUTHORISATION_TYPE = (
-    "ClaimAuthorisation(uint64 number,uint32 payer,uint64 amount,uint32 sequence,uint64 deadline)"
+    "ClaimAuthorisation(uint64 number,uint32 payer,uint64 amount,uint32 sequence,uint64 deadline,"
+    "uint32 afterPayer,bool fixedBenefit,address payee)"
+)
+CLAIM_WITHDRAWAL_TYPE = (
+    "ClaimWithdrawal(uint64 number,uint32 payer,uint16 reason,uint32 sequence,uint64 deadline)"
+)
+PAYER_WAIVER_TYPE = "PayerWaiver(uint64 number,uint32 payer,uint32 sequence,uint64 deadline)"
+PAYMENT_CONFIRMATION_TYPE = (
+    "PaymentConfirmation(uint64 number,uint32 payer,bytes32 payment,uint64 deadline)"
 )
 ACCEPT_AUTHORISATION_TYPE = (
     "AcceptAuthorisation(uint64 number,uint32 pharmacy,uint16 sequence,uint64 deadline)"
@@ -74,12 +82,17 @@ def address_bytes(address: str) -> bytes:
     return bytes.fromhex(address[2:])
 
 
+ZERO_ADDRESS = ChecksumAddress(HexAddress(HexStr("0x" + 40 * "0")))
+
 _ADDRESS_PADDING = bytes(12)
 _INVOICE_HEADER_TYPEHASH = keccak256(INVOICE_HEADER_TYPE.encode())
 _PRESCRIPTION_HEADER_TYPEHASH = keccak256(PRESCRIPTION_HEADER_TYPE.encode())
 _LICENCE_HEADER_TYPEHASH = keccak256(LICENCE_HEADER_TYPE.encode())
 _RECORD_HEADER_TYPEHASH = keccak256(RECORD_HEADER_TYPE.encode())
 _CLAIM_AUTHORISATION_TYPEHASH = keccak256(CLAIM_AUTHORISATION_TYPE.encode())
+_CLAIM_WITHDRAWAL_TYPEHASH = keccak256(CLAIM_WITHDRAWAL_TYPE.encode())
+_PAYER_WAIVER_TYPEHASH = keccak256(PAYER_WAIVER_TYPE.encode())
+_PAYMENT_CONFIRMATION_TYPEHASH = keccak256(PAYMENT_CONFIRMATION_TYPE.encode())
 _ACCEPT_AUTHORISATION_TYPEHASH = keccak256(ACCEPT_AUTHORISATION_TYPE.encode())
 _DELIVERY_CONFIRMATION_TYPEHASH = keccak256(DELIVERY_CONFIRMATION_TYPE.encode())
 _BATCH_ENDORSEMENT_TYPEHASH = keccak256(BATCH_ENDORSEMENT_TYPE.encode())
@@ -92,11 +105,16 @@ _DOMAIN_VERSION_HASH = keccak256(DOMAIN_VERSION.encode())
 
 
 class InvoiceTerms(NamedTuple):
-    """What an invoice header says beside number, patient and body."""
+    """What an invoice header says beside number, patient and body.
+
+    `prescribed` is the claimable part that pays for the prescription of number `prescription`.
+    """
 
     claimable: int
     currency: int
     on_hold: bool
+    prescription: int = 0
+    prescribed: int = 0
 
     @property
     def kind(self) -> Literal["Invoice"]:
@@ -112,11 +130,13 @@ class InvoiceTerms(NamedTuple):
             + word(self.claimable)
             + word(self.currency)
             + word(self.on_hold)
+            + word(self.prescription)
+            + word(self.prescribed)
             + body
         )
 
     def header(self, number: int, patient: ChecksumAddress, body: bytes) -> InvoiceHeader:
-        return InvoiceHeader(number, patient, self.claimable, self.currency, self.on_hold, body)
+        return InvoiceHeader(number, patient, *self, body)
 
 
 class PrescriptionTerms(NamedTuple):
@@ -229,26 +249,23 @@ class InvoiceHeader:
     claimable: int
     currency: int
     on_hold: bool
+    prescription: int
+    prescribed: int
     body: bytes
 
     @property
     def terms(self) -> InvoiceTerms:
-        return InvoiceTerms(self.claimable, self.currency, self.on_hold)
+        return InvoiceTerms(
+            self.claimable, self.currency, self.on_hold, self.prescription, self.prescribed
+        )
 
     def struct_hash(self) -> bytes:
         """The EIP-712 hashStruct: 32 bytes."""
         return self.terms.struct_hash(self.number, address_bytes(self.patient), self.body)
 
-    def as_abi(self) -> tuple[int, str, int, int, bool, bytes]:
+    def as_abi(self) -> tuple[int, str, int, int, bool, int, int, bytes]:
         """The tuple that the contract's ABI takes."""
-        return (
-            self.number,
-            self.patient,
-            self.claimable,
-            self.currency,
-            self.on_hold,
-            self.body,
-        )
+        return (self.number, self.patient, *self.terms, self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,7 +408,9 @@ class TreeHead:
 class ClaimAuthorisation:
     """The patient allows one payer to lock one amount (minor units) of one bill.
 
-    `sequence` counts the locks this payer has had on this bill, so that none is replayed.
+    `sequence` counts the patient's acts on this payer's claim, so that none is replayed.
+    `after_payer` must have decided before this one settles (0: nobody). A `fixed_benefit` takes
+    nothing of the bill's remainder. `payee` is paid in the settlement token (zero: off chain).
     """
 
     number: int
@@ -399,6 +418,9 @@ class ClaimAuthorisation:
     amount: int
     sequence: int
     deadline: int
+    after_payer: int = 0
+    fixed_benefit: bool = False
+    payee: ChecksumAddress = ZERO_ADDRESS
 
     def struct_hash(self) -> bytes:
         return keccak256(
@@ -407,6 +429,69 @@ class ClaimAuthorisation:
             + word(self.payer)
             + word(self.amount)
             + word(self.sequence)
+            + word(self.deadline)
+            + word(self.after_payer)
+            + word(self.fixed_benefit)
+            + _ADDRESS_PADDING
+            + address_bytes(self.payee)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimWithdrawal:
+    """The patient takes a claim back before it is decided."""
+
+    number: int
+    payer: int
+    reason: int
+    sequence: int
+    deadline: int
+
+    def struct_hash(self) -> bytes:
+        return keccak256(
+            _CLAIM_WITHDRAWAL_TYPEHASH
+            + word(self.number)
+            + word(self.payer)
+            + word(self.reason)
+            + word(self.sequence)
+            + word(self.deadline)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PayerWaiver:
+    """Payers that come after this one need not wait for its decision."""
+
+    number: int
+    payer: int
+    sequence: int
+    deadline: int
+
+    def struct_hash(self) -> bytes:
+        return keccak256(
+            _PAYER_WAIVER_TYPEHASH
+            + word(self.number)
+            + word(self.payer)
+            + word(self.sequence)
+            + word(self.deadline)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentConfirmation:
+    """The patient has received a payer's payment; `payment` is the hash of its reference."""
+
+    number: int
+    payer: int
+    payment: bytes
+    deadline: int
+
+    def struct_hash(self) -> bytes:
+        return keccak256(
+            _PAYMENT_CONFIRMATION_TYPEHASH
+            + word(self.number)
+            + word(self.payer)
+            + self.payment
             + word(self.deadline)
         )
 
@@ -493,7 +578,14 @@ class AccessRevocation:
 
 
 PatientMessage = (
-    ClaimAuthorisation | AcceptAuthorisation | DeliveryConfirmation | AccessGrant | AccessRevocation
+    ClaimAuthorisation
+    | ClaimWithdrawal
+    | PayerWaiver
+    | PaymentConfirmation
+    | AcceptAuthorisation
+    | DeliveryConfirmation
+    | AccessGrant
+    | AccessRevocation
 )
 
 

@@ -106,6 +106,8 @@ def uint(bits: int) -> Any:
 Hex32 = Annotated[str, hexadecimal(32)]
 Hex20 = Annotated[str, hexadecimal(20)]
 Truth = Annotated[bool, Field(strict=True)]
+NumberText = Annotated[str, StringConstraints(pattern="^(0|[1-9][0-9]{0,19})$", strict=True)]
+"""A document's number as text, for it need not fit a JSON number; 0 for none."""
 
 
 # Bills
@@ -116,6 +118,8 @@ class _WireInvoiceHeader(WireModel):
     claimable: Annotated[int, uint(64)]
     currency: Annotated[int, uint(16)]
     on_hold: Truth
+    prescription: NumberText
+    prescribed: Annotated[int, uint(64)]
     body: Hex32
 
 
@@ -132,13 +136,23 @@ def _invoice_expected(
     header: InvoiceHeader, names: Sequence[str], fields: Mapping[str, Any]
 ) -> dict[str, Any]:
     code, serial = format_number(header.number).split("-")
-    expected = {"EInvoiceCode": code, "EInvoiceNumber": serial, "CurrencyType": None}
+    expected: dict[str, Any] = {
+        "EInvoiceCode": code,
+        "EInvoiceNumber": serial,
+        "CurrencyType": None,
+    }
     if "CurrencyType" in fields and currency_numeric(fields["CurrencyType"]) != header.currency:
         raise HeaderMismatch(field="CurrencyType")
     is_red_letter = "relatedInvoiceNumber" in names
-    if is_red_letter and header.claimable != 0 and not header.on_hold:
+    linked = (header.prescription, header.prescribed) != (0, 0)
+    if is_red_letter and (linked or (header.claimable != 0 and not header.on_hold)):
         # A partial red letter says what it takes back, and is of no use by itself.
         raise HeaderMismatch(field="relatedInvoiceNumber")
+    if linked:
+        expected["hiRxno"] = f"{header.prescription:018d}"
+        expected["prescribedAmount"] = header.prescribed
+    elif "hiRxno" in names or "prescribedAmount" in names:
+        raise HeaderMismatch(field="hiRxno")
     if is_red_letter and header.claimable == 0:
         return expected
     return expected | {"ownPayAmount": header.claimable}
@@ -151,8 +165,7 @@ class _WirePrescriptionHeader(WireModel):
     patient: Hex20
     authored_at: Annotated[int, uint(40)]
     valid_until: Annotated[int, uint(40)]
-    # As text: it need not fit a JSON number.
-    licence: Annotated[str, StringConstraints(pattern="^(0|[1-9][0-9]{0,19})$", strict=True)]
+    licence: NumberText
     drug_class: Annotated[int, uint(16)]
     quantities: Annotated[list[Annotated[int, uint(16)]], Field(min_length=1, max_length=5)]
     substitutable: Annotated[int, uint(8)]

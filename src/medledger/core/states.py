@@ -42,12 +42,17 @@ class Standing(_Named):
 
 
 class Status(_Named):
-    """Where a payer stands with a bill. An expired lock still says `LOCKED`."""
+    """Where a payer stands with a bill: from `DENIED` on it has decided, from `SETTLED` on it has
+    reimbursed. An expired lock still says `LOCKED`."""
 
     NONE = 0
     LOCKED = 1
-    SETTLED = 2
-    RELEASED = 3
+    WITHDRAWN = 2
+    DENIED = 3
+    WAIVED = 4
+    SETTLED = 5
+    BOOKED = 6
+    ARCHIVED = 7
 
 
 class State(_Named):

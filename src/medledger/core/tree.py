@@ -13,7 +13,7 @@ the index, can mean one leaf only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sha3 import keccak_256
 
@@ -100,3 +100,61 @@ def verify_inclusion(
     """Raises `PathMismatch` unless `leaf` is at `index` of the tree of `count` leaves."""
     if root_of_path(leaf, index, count, path) != root:
         raise PathMismatch(problem="the path leads to another root")
+
+
+def share_paths(paths: Mapping[int, Sequence[bytes]], count: int) -> tuple[bytes, ...]:
+    """The shared path of several leaves, from the path of each by its index.
+
+    It holds what the leaves do not tell one another: from the leaves up, left to right, the sibling
+    of each node that has none among the known ones. For one leaf it is its path.
+    """
+    siblings: dict[tuple[int, int], bytes] = {}
+    for index, path in paths.items():
+        rest, width, level = iter(path), count, 0
+        while width > 1:
+            if index ^ 1 < width:
+                siblings[level, index ^ 1] = next(rest)
+            index, width, level = index // 2, (width + 1) // 2, level + 1
+    shared: list[bytes] = []
+    known, width, level = sorted(paths), count, 0
+    while width > 1:
+        here = set(known)
+        shared += [
+            siblings[level, index ^ 1]
+            for index in known
+            if index ^ 1 < width and index ^ 1 not in here
+        ]
+        known, width, level = sorted({index // 2 for index in known}), (width + 1) // 2, level + 1
+    return tuple(shared)
+
+
+def root_of_shared_path(leaves: Mapping[int, bytes], count: int, path: Sequence[bytes]) -> bytes:
+    """The root that a shared path leads to from leaves by their index.
+
+    Raises `PathMismatch` where an index is not within `count`, or where the path has not the one
+    length that these indexes have.
+    """
+    if not leaves or not all(0 <= index < count for index in leaves):
+        raise PathMismatch(problem=f"not every index is within {count} leaves")
+    rest = list(reversed(path))
+    known, width = sorted(leaves.items()), count
+    while width > 1:
+        above: list[tuple[int, bytes]] = []
+        place = 0
+        while place < len(known):
+            index, node = known[place]
+            place += 1
+            if not index & 1 and place < len(known) and known[place][0] == index + 1:
+                node = keccak256(NODE_PREFIX + node + known[place][1])
+                place += 1
+            elif index ^ 1 < width:
+                if not rest:
+                    raise PathMismatch(problem="the path is too short")
+                sibling = rest.pop()
+                pair = sibling + node if index & 1 else node + sibling
+                node = keccak256(NODE_PREFIX + pair)
+            above.append((index // 2, node))
+        known, width = above, (width + 1) // 2
+    if rest:
+        raise PathMismatch(problem="the path is too long")
+    return known[0][1]

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medledger.chain.deployment import Ledgers, Manifest, connect, deploy
+from medledger.chain.bindings import SettlementToken
+from medledger.chain.deployment import Ledgers, Manifest, connect, deploy, deploy_token
 from medledger.chain.funding import fund
 from medledger.chain.keys import address_of
 from medledger.chain.rpc import Rpc
 from medledger.chain.sender import IN_FLIGHT, Receipt, Sender
 from medledger.core.dispensing import DispensedItem, Dispensing, DispensingRecord
+from medledger.core.money import currency_numeric
 from medledger.core.numbers import DocumentKind
 from medledger.core.patient_keys import PatientKey
 from medledger.core.states import Kind
@@ -36,6 +38,10 @@ REFUNDS = 460603
 
 GAS_OF = {"hospital": 400_000, "bill": 3_000, "claim": 300_000, "prescription": 400_000}
 """What a key may spend where gas is not free: generous, and the rest stays its own."""
+
+
+TOKENS = 10**12
+"""Minor units that the complementary payer has to deposit from."""
 
 
 Shares = dict[str, tuple[Organisation, list[BillRecord], list[PrescriptionRecord]]]
@@ -91,7 +97,7 @@ class Wallets(dict[str, PatientKey]):
 
 def gather(
     rpc: Rpc,
-    bills: Iterable[BillRecord],
+    bills: Sequence[BillRecord],
     prescriptions: Iterable[PrescriptionRecord],
     wallets: Wallets,
     *,
@@ -112,7 +118,15 @@ def gather(
 
     keys = _keys([*shares, *insurers, COMPLEMENTARY, *PHARMACIES, COURIER, AUTHORITY, SUPERVISOR])
     _fund(rpc, keys, shares, insurers, funder)
-    manifest, receipts = deploy(rpc, keys[SUPERVISOR], supervisor_name=SUPERVISOR, region=REGION)
+    token = deploy_token(rpc, keys[SUPERVISOR])
+    manifest, receipts = deploy(
+        rpc,
+        keys[SUPERVISOR],
+        supervisor_name=SUPERVISOR,
+        region=REGION,
+        token=token,
+        currency=currency_numeric(bills[0].invoice.currency),
+    )
     for receipt in receipts:
         observer(receipt)
     ledgers = connect(rpc, manifest)
@@ -144,6 +158,8 @@ def gather(
         acting.sender.observer = observer
         acting.sender.in_flight, acting.sender.batched = in_flight, batched
     _allot(cast)
+    mutual = cast.payers[COMPLEMENTARY].sender.address
+    supervisor.sender.send(SettlementToken(rpc, token).mint(mutual, TOKENS))
     return cast, manifest
 
 
@@ -214,7 +230,7 @@ def _fund(
     orders = sum(len(own) for _, _, own in shares.values())
     gas = dict.fromkeys(keys, GAS_OF["claim"] * (bills + 10))
     gas |= dict.fromkeys((*PHARMACIES, COURIER), GAS_OF["prescription"] * (orders + 10))
-    gas[SUPERVISOR] = 15_000_000 + len(keys) * 1_000_000
+    gas[SUPERVISOR] = 25_000_000 + len(keys) * 1_000_000
     for id_, (_, own_bills, own_orders) in shares.items():
         documents = len(own_bills) + len(own_orders)
         gas[id_] = 20 * GAS_OF["hospital"] + documents * GAS_OF["bill"]

@@ -19,6 +19,9 @@ class Books:
 
     settled: dict[tuple[int, int], int] = field(default_factory=dict)
     """(bill, payer) to minor units."""
+    denied: set[tuple[int, int]] = field(default_factory=set)
+    booked: set[tuple[int, int]] = field(default_factory=set)
+    """(bill, payer)."""
     reversed: dict[int, int] = field(default_factory=dict)
     """Bill to red-letter bill."""
     refunded: dict[int, int] = field(default_factory=dict)
@@ -43,9 +46,13 @@ def differences(cast: Cast, books: Books, state: Replay) -> Iterator[str]:
                 where = "the store" if number in stored else "the chain"
                 yield f"number {number} of institution {desk.institution} is only in {where}"
     settled = {
-        key: claim.amount for key, claim in state.claims.items() if claim.status == Status.SETTLED
+        key: claim.amount for key, claim in state.claims.items() if claim.status >= Status.SETTLED
     }
     yield from _compare("claim (bill, payer)", books.settled, settled)
+    for status, held in ((Status.DENIED, books.denied), (Status.BOOKED, books.booked)):
+        found = {key for key, claim in state.claims.items() if claim.status == status}
+        for key in sorted(held ^ found):
+            yield f"claim (bill, payer) {key}: the roles and the chain disagree that it is {status}"
     yield from _compare("reversal of bill", books.reversed, state.reversed_by)
     yield from _compare("refund of bill", books.refunded, state.reversed_parts)
     originals = {red: number for number, red in books.reversed.items()} | books.refunds

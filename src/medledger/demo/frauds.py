@@ -95,7 +95,7 @@ def try_frauds(cast: Cast, scene: Scene) -> list[Fraud]:
 
     def claim_over_remainder() -> None:
         patient = cast.patient(scene.settled_patient)
-        amount = scene.other_payer.remainder(number) + 1
+        amount = scene.other_payer.remainder(scene.settled) + 1
         act = patient.authorise_claim(
             number, scene.other_payer.institution, amount, deadline=deadline
         )
@@ -107,7 +107,7 @@ def try_frauds(cast: Cast, scene: Scene) -> list[Fraud]:
             scene.unused.number, scene.payer.institution, 1, deadline=deadline
         )
         scene.payer.lock(scene.unused, act)
-        scene.payer.release(scene.unused.number)
+        scene.payer.withdraw(scene.unused.number)
         scene.payer.lock(scene.unused, act)
 
     def accept_by_second_pharmacy() -> None:

@@ -24,9 +24,10 @@ from medledger.chain.local import LocalChain
 from medledger.chain.rpc import Rpc
 from medledger.chain.sender import IN_FLIGHT, Receipt
 from medledger.core.authorisation import Signed
+from medledger.core.claims import Decision
 from medledger.core.documents import Document
 from medledger.core.evidence import Evidence
-from medledger.core.hashing import PrescriptionHeader, keccak256
+from medledger.core.hashing import ZERO_ADDRESS, PrescriptionHeader, keccak256
 from medledger.core.numbers import DocumentKind
 from medledger.demo.cast import (
     COMPLEMENTARY,
@@ -46,6 +47,7 @@ from medledger.demo.frauds import Fraud, Scene, try_frauds
 from medledger.errors import BadResource, NotEnoughData, OutputInUse
 from medledger.formats.fhir import BillRecord, BulkFolder, PrescriptionRecord
 from medledger.roles import Auditor, IssueReceipt, Payer
+from medledger.roles.payer import Claimed
 
 DAY = 24 * 3600
 VALID_DAYS = 3
@@ -60,8 +62,10 @@ BULK_FROM = 500
 BLOCK_SECONDS = 0.2
 OWN_CHAIN_IN_FLIGHT = 800
 MARK = ".medledger-demo"
-REASON_WRITE_OFF, REASON_APPROVED = 1, 1
 REASON_WRONG_LOT, REASON_NOBODY_HOME = 1, 2
+REASON_WRITE_OFF, REASON_APPROVED, REASON_DENIED = 1, 1, 2
+PAID_IN_TOKENS = 5
+"""Claims that the settlement token pays; the others are paid off chain."""
 SHOWN_TO_PAYER = ("EInvoiceCode", "EInvoiceNumber", "InvoicingParty", "TotalAmount", "ownPayAmount")
 
 
@@ -86,7 +90,10 @@ class DemoResult:
     licences: int = 0
     amended: int = 0
     reads: int = 0
+    paid: int = 0
+    """Claims paid in the settlement token."""
     gas_per_bill: float = 0.0
+    gas_per_claim: float = 0.0
     frauds: list[Fraud] = field(default_factory=list)
     mismatches: list[str] = field(default_factory=list)
     rejected: list[BadResource] = field(default_factory=list)
@@ -122,6 +129,17 @@ class Issued:
     def evidence(self) -> Evidence:
         """What the patient shows to a payer: a few fields, the rest stays sealed."""
         return self.desk.role.evidence(self.number, "Invoice", SHOWN_TO_PAYER)
+
+
+@dataclass(slots=True)
+class Share:
+    """What one payer is to reimburse of a bill, after another payer, in tokens or off chain."""
+
+    bill: Issued
+    amount: int
+    explanation: bytes
+    after_payer: int = 0
+    in_tokens: bool = False
 
 
 def run_demo(
@@ -323,16 +341,22 @@ class _Demo:
 
     def _claim(self, bills: list[Issued]) -> None:
         """First the insurer that the data names, then the complementary payer for half the rest."""
-        first: dict[str, list[tuple[Issued, int, bytes]]] = {}
-        rest: list[tuple[Issued, int, bytes]] = []
+        first: dict[str, list[Share]] = {}
+        rest: list[Share] = []
         for bill in bills:
-            left = bill.record.invoice.own_pay_minor
+            left, before = bill.record.invoice.own_pay_minor, 0
             if benefit := bill.record.benefit:
-                share = (bill, benefit.amount_minor, benefit.explanation_hash)
+                share = Share(bill, benefit.amount_minor, benefit.explanation_hash)
                 first.setdefault(benefit.payer.id, []).append(share)
                 left -= benefit.amount_minor
+                before = self.cast.payers[benefit.payer.id].institution
             if left > 1:
-                rest.append((bill, left // 2, bytes(32)))
+                explanation = keccak256(f"half of the rest of {bill.number}".encode())
+                rest.append(Share(bill, left // 2, explanation, before))
+        denied = rest.pop()
+        for share in rest[:PAID_IN_TOKENS]:
+            share.in_tokens = True
+        self.cast.payers[COMPLEMENTARY].deposit(sum(share.amount for share in rest))
         total = sum(map(len, first.values())) + len(rest)
         for payer_id, shares in [*first.items(), (COMPLEMENTARY, rest)]:
             payer = self.cast.payers[payer_id]
@@ -340,23 +364,48 @@ class _Demo:
             for start in range(0, len(shares), 500):
                 self._settle(payer, shares[start : start + 500], deadline)
                 self.progress("lock and settle claims", self.result.claims, total)
+        self._deny(denied)
+        self._book(rest[0])
+        used = self.gas["Claims.lockAndSettleMany"] + self.gas.get("Claims.lockAndSettle", [])
+        self.result.gas_per_claim = sum(used) / self.result.claims
 
-    def _settle(self, payer: Payer, shares: list[tuple[Issued, int, bytes]], deadline: int) -> None:
-        locks: list[tuple[Evidence, Signed]] = []
-        for bill, amount, _ in shares:
-            act = self.cast.patient(bill.patient_key).authorise_claim(
-                bill.number, payer.institution, amount, deadline=deadline, sequence=0
+    def _settle(self, payer: Payer, shares: list[Share], deadline: int) -> None:
+        rows: list[Claimed] = []
+        for share in shares:
+            bill = share.bill
+            patient = self.cast.patient(bill.patient_key)
+            act = patient.authorise_claim(
+                bill.number,
+                payer.institution,
+                share.amount,
+                deadline=deadline,
+                sequence=0,
+                after_payer=share.after_payer,
+                # Its one-time address, so that the payment links it with nothing.
+                payee=patient.address("Invoice", bill.number) if share.in_tokens else ZERO_ADDRESS,
             )
-            locks.append((bill.evidence(), act))
-        _drain(payer.lock_many(locks))
-        decisions = [
-            (bill.number, amount, REASON_APPROVED, explanation)
-            for bill, amount, explanation in shares
-        ]
-        _drain(payer.settle_many(decisions))
-        for bill, amount, _ in shares:
-            self.books.settled[bill.number, payer.institution] = amount
+            payment = keccak256(secrets.token_bytes(32))
+            decision = Decision(share.amount, REASON_APPROVED, share.explanation, payment)
+            rows.append((bill.evidence(), act, decision))
+        _drain(payer.lock_and_settle_many(rows))
+        for share in shares:
+            self.books.settled[share.bill.number, payer.institution] = share.amount
         self.result.claims += len(shares)
+        self.result.paid += sum(share.in_tokens for share in shares)
+
+    def _deny(self, share: Share) -> None:
+        payer, bill = self.cast.payers[COMPLEMENTARY], share.bill
+        act = self.cast.patient(bill.patient_key).authorise_claim(
+            bill.number, payer.institution, share.amount, deadline=payer.now() + DAY
+        )
+        payer.lock(bill.evidence(), act)
+        payer.deny(bill.number, reason=REASON_DENIED, explanation=share.explanation)
+        self.books.denied.add((bill.number, payer.institution))
+
+    def _book(self, share: Share) -> None:
+        payer = self.cast.payers[COMPLEMENTARY]
+        payer.book(share.bill.number)
+        self.books.booked.add((share.bill.number, payer.institution))
 
     def _reverse(self, bills: list[Issued]) -> None:
         """A red-letter bill each, in a batch of its hospital; then the reversals."""

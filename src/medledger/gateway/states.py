@@ -32,6 +32,7 @@ class States:
         record = ledgers.invoices.invoice_of(number)
         locked, reimbursed = ledgers.claims.usage_of(number)
         reversed_by = ledgers.invoices.reversed_by(number)
+        left = ledgers.invoices.claimable_of(number)
         opened = record.patient != ZERO_ADDRESS
         return InvoiceStateBody(
             number=format_number(number),
@@ -45,7 +46,7 @@ class States:
             claimable=record.claimable if opened else None,
             locked=locked,
             reimbursed=reimbursed,
-            remainder=ledgers.claims.remainder_of(number) if opened else None,
+            remainder=max(left - locked - reimbursed, 0) if opened else None,
         )
 
     def prescription(self, number: int) -> PrescriptionStateBody:

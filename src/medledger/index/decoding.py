@@ -92,9 +92,35 @@ def _reader(kind: str, at: int, base: int) -> Reader | None:
     if sized := re.fullmatch(r"bytes(\d+)", kind):
         last = at + int(sized[1])
         return lambda words: words[at:last]
+    if re.fullmatch(r"\([^\[]+\)", kind):
+        return _struct(_members(kind), at, base)
     if re.fullmatch(r"uint\d+\[\]", kind):
         return lambda words: _integers(words, base + int.from_bytes(words[at:end]))
     return None
+
+
+def _struct(members: list[str], at: int, base: int) -> Reader | None:
+    """A struct without arrays, whose members stand one after the other."""
+    readers: list[Reader] = []
+    for kind in members:
+        read = _reader(kind, at, base)
+        if read is None:
+            return None
+        readers.append(read)
+        at += WORD * _size(kind)
+    return lambda words: tuple(read(words) for read in readers)
+
+
+def _members(kind: str) -> list[str]:
+    """The types of a struct's members."""
+    found, depth = [""], 0
+    for mark in kind[1:-1]:
+        depth += (mark == "(") - (mark == ")")
+        if mark == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += mark
+    return found
 
 
 def _size(kind: str) -> int:

@@ -12,7 +12,14 @@ from statistics import median
 
 from medledger.core.numbers import format_number
 from medledger.index.book import EventIndex, Found
-from medledger.index.questions import LEASE_EVENTS, ends_lease, segments
+from medledger.index.questions import (
+    DECIDING,
+    LEASE_EVENTS,
+    REIMBURSING,
+    ends_lease,
+    reimbursed,
+    segments,
+)
 
 HOUR, DAY = 3600, 24 * 3600
 EXPIRED_LOCKS = 2
@@ -50,13 +57,17 @@ def check(index: EventIndex, *, since: int = 0) -> list[Finding]:
 
 
 def reversed_after_reimbursed(index: EventIndex, _: int) -> Iterator[Finding]:
-    """A payer has paid for a bill that its hospital then reversed."""
+    """A payer has paid for a bill, and not got all back, that its hospital then reversed."""
     paid: dict[int, list[Found]] = defaultdict(list)
-    for event in index.events(names=["ClaimSettled", "InvoiceReversed"]):
+    left: Counter[int] = Counter()
+    for event in index.events(names=[*REIMBURSING, "ClaimRepaid", "InvoiceReversed"]):
         number = event.arguments["number"]
-        if event.name == "ClaimSettled" and event.arguments["amount"]:
+        if event.name in REIMBURSING:
             paid[number].append(event)
-        elif event.name == "InvoiceReversed" and number in paid:
+            left[number] += reimbursed(event)
+        elif event.name == "ClaimRepaid":
+            left[number] -= event.arguments["amount"]
+        elif left[number]:
             what = f"bill {format_number(number)} was reversed after it was reimbursed"
             yield Finding("reversed_after_reimbursed", "high", what, (*paid[number], event))
 
@@ -65,7 +76,7 @@ def locks_expire(index: EventIndex, at: int) -> Iterator[Finding]:
     """A payer locks a bill again and again, and never decides."""
     opened: dict[tuple[int, int], Found] = {}
     expired: dict[tuple[int, int], list[Found]] = defaultdict(list)
-    for event in index.events(names=["ClaimLocked", "ClaimSettled", "ClaimReleased"]):
+    for event in index.events(names=["ClaimLocked", *DECIDING]):
         key = (event.arguments["number"], event.arguments["payer"])
         before = opened.pop(key, None)
         if before is not None and before.arguments["until"] < event.time:

@@ -14,10 +14,31 @@ from medledger.core.kinds import KINDS
 from medledger.index.book import EventIndex, Found
 
 LIFE_OF: dict[str, tuple[str, ...]] = {kind: (entry.ledger,) for kind, entry in KINDS.items()}
-LIFE_OF["Invoice"] += ("Claims",)
+LIFE_OF["Invoice"] += ("Claims", "Escrow")
 """Kind of document to the contracts whose events make its life."""
 
-CLAIM_STATUSES = ("locked", "expired", "reimbursed", "released")
+_ENDS = {
+    "ClaimDenied": "denied",
+    "ClaimWithdrawn": "withdrawn",
+    "PayerWaived": "waived",
+    "ClaimBooked": "booked",
+    "BookingRevoked": "reimbursed",
+    "ClaimArchived": "archived",
+}
+"""Event to the status that it gives a claim, where its amount does not tell more."""
+CLAIM_STATUSES = (
+    "locked",
+    "expired",
+    "withdrawn",
+    "denied",
+    "waived",
+    "reimbursed",
+    "booked",
+    "archived",
+)
+REIMBURSING = ("ClaimSettled", "ClaimLockedAndSettled")
+DECIDING = (*REIMBURSING, "ClaimDenied", "ClaimWithdrawn", "PayerWaived")
+"""After these a lock is none any more."""
 
 LEASE_EVENTS = (
     "PrescriptionAccepted",
@@ -75,7 +96,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Where a payer stands with a bill; `status` is one of `CLAIM_STATUSES`."""
+    """Where a payer stands with a bill; `status` is one of `CLAIM_STATUSES`.
+
+    `amount_minor` is locked, or reimbursed and not repaid.
+    """
 
     number: int
     payer: int
@@ -157,25 +181,35 @@ def segments(index: EventIndex, *, institution: int | None = None) -> list[Segme
 def claims(
     index: EventIndex, *, at: int, payer: int | None = None, status: str | None = None
 ) -> list[Claim]:
-    """Where each payer stands with each bill that it ever locked, at a time."""
+    """Where each payer stands with each bill that it ever acted on, at a time."""
     found: dict[tuple[int, int], Claim] = {}
-    for event in index.events(
-        names=["ClaimLocked", "ClaimSettled", "ClaimReleased"], institution=payer
-    ):
+    names = ["ClaimLocked", *REIMBURSING, "ClaimRepaid", *_ENDS]
+    for event in index.events(names=names, institution=payer):
         said = event.arguments
         key = (said["number"], said["payer"])
         match event.name:
             case "ClaimLocked":
-                found[key] = Claim(*key, "locked", said["amount"], said["until"], event.time)
-            case "ClaimSettled":
-                found[key] = Claim(*key, "reimbursed", said["amount"], 0, event.time)
-            case _:
-                found[key] = Claim(*key, "released", 0, 0, event.time)
+                found[key] = Claim(*key, "locked", said["terms"][0], said["until"], event.time)
+            case "ClaimSettled" | "ClaimLockedAndSettled":
+                found[key] = Claim(*key, "reimbursed", reimbursed(event), 0, event.time)
+            case "ClaimRepaid":
+                left = found[key].amount_minor - said["amount"]
+                found[key] = replace(found[key], amount_minor=left, time=event.time)
+            case name:
+                kept = found[key].amount_minor if name in _BOOKING else 0
+                found[key] = Claim(*key, _ENDS[name], kept, 0, event.time)
     standing = [
         replace(claim, status="expired") if claim.status == "locked" and claim.until < at else claim
         for claim in found.values()
     ]
     return [claim for claim in standing if status in (None, claim.status)]
+
+
+def reimbursed(event: Found) -> int:
+    """What a payer decided to pay, minor units, of an event of `REIMBURSING`."""
+    said = event.arguments
+    decision = said["decision"] if event.name == "ClaimSettled" else said["settlement"][1]
+    return int(decision[0])
 
 
 def overdue(index: EventIndex, *, at: int) -> list[Lease]:
@@ -217,6 +251,9 @@ def institution_record(index: EventIndex, institution: int) -> InstitutionRecord
 def life(index: EventIndex, number: int, kind: str) -> list[Found]:
     """The whole life of a document, oldest first: its batch and every event since."""
     return index.life(number, LIFE_OF[kind])
+
+
+_BOOKING = ("ClaimBooked", "BookingRevoked", "ClaimArchived")
 
 
 def _apply(record: InstitutionRecord, name: str, said: dict[str, Any]) -> None:

@@ -292,6 +292,11 @@ class Auditor(Role):
         addresses = [ledger.address]
         if kind == "Invoice":
             addresses.append(self.ledgers.claims.address)
+            addresses += [
+                contract.address
+                for name, contract in self.ledgers.contracts.items()
+                if name == "Escrow"
+            ]
         issued = [abi.event_topic(name) for name in ("BatchIssued", "BatchEndorsed")]
         first = None
         for item in fetch_events(rpc, [ledger.address], manifest.block, last, topics=[issued]):

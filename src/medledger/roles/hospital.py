@@ -292,6 +292,15 @@ class Hospital(Issuer):
             Tree(leaves).path(row.position),
         )
 
+    def confirm_payment(self, number: int, payer: int, payment: bytes) -> Receipt:
+        """Confirms that a payer paid a bill of this hospital; `payment` is the reference's hash.
+
+        Raises `PaymentDiffers`, `PaymentIsConfirmed` or `NotTheIssuer`.
+        """
+        segment = self._segment_of(number, "Invoice")
+        call = self.ledgers.claims.confirm_payment(number, payer, payment, segment, 0, b"")
+        return self._send(call)
+
     def _require_reversible(self, number: int) -> None:
         invoices, claims = self.ledgers.invoices, self.ledgers.claims
         standing = invoices.invoice_of(number).standing
@@ -301,7 +310,7 @@ class Hospital(Issuer):
             raise InvoiceIsRedLetter(number=number)
         if standing == Standing.ON_PAPER:
             raise InvoiceOnPaper(number=number)
-        locked, reimbursed = claims.usage_of(number)
+        locked, reimbursed = claims.taken_of(number)
         if locked:
             raise InvoiceInUse(number=number, locked=locked, reimbursed=reimbursed)
 

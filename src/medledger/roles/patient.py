@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from medledger.chain.deployment import Ledgers
 from medledger.core.authorisation import Signed
 from medledger.core.hashing import (
+    ZERO_ADDRESS,
     AcceptAuthorisation,
     AccessGrant,
     AccessRevocation,
     ClaimAuthorisation,
+    ClaimWithdrawal,
     DeliveryConfirmation,
     PatientMessage,
+    PayerWaiver,
+    PaymentConfirmation,
+    checksum_address,
 )
 from medledger.core.numbers import DocumentKind
 from medledger.core.patient_keys import PatientKey
@@ -48,15 +53,53 @@ class Patient:
         *,
         deadline: int,
         sequence: int | None = None,
+        after_payer: int = 0,
+        fixed_benefit: bool = False,
+        payee: str = ZERO_ADDRESS,
     ) -> Signed:
         """Allows one payer (institution id) to lock one amount of one bill until `deadline`.
 
-        `deadline` is in Unix seconds; `sequence` is read from the chain unless given.
+        `deadline` is in Unix seconds; `sequence` is read from the chain unless given. The payer
+        settles only once `after_payer` has decided. A `fixed_benefit` takes nothing of the bill's
+        remainder. `payee` is paid in the settlement token.
+
+        Warning: one payee on two bills links them for everybody; `address` gives one for each.
         """
-        if sequence is None:
-            sequence = self.ledgers.claims.claim_of(number, payer).sequence
-        message = ClaimAuthorisation(number, payer, amount_minor, sequence, deadline)
-        return self._sign(message, "Invoice", self.ledgers.claims.address)
+        message = ClaimAuthorisation(
+            number,
+            payer,
+            amount_minor,
+            self._claim_sequence(number, payer, sequence),
+            deadline,
+            after_payer,
+            fixed_benefit,
+            checksum_address(bytes.fromhex(payee[2:])),
+        )
+        return self._sign_claim(message)
+
+    def withdraw_claim(
+        self,
+        number: int,
+        payer: int,
+        *,
+        deadline: int,
+        reason: int = 0,
+        sequence: int | None = None,
+    ) -> Signed:
+        """Takes a claim back that is not decided."""
+        used = self._claim_sequence(number, payer, sequence)
+        return self._sign_claim(ClaimWithdrawal(number, payer, reason, used, deadline))
+
+    def waive_payer(
+        self, number: int, payer: int, *, deadline: int, sequence: int | None = None
+    ) -> Signed:
+        """Lets payers that come after this one settle without its decision."""
+        used = self._claim_sequence(number, payer, sequence)
+        return self._sign_claim(PayerWaiver(number, payer, used, deadline))
+
+    def confirm_payment(self, number: int, payer: int, payment: bytes, *, deadline: int) -> Signed:
+        """Confirms that a payer's payment has arrived; `payment` is its reference's hash."""
+        return self._sign_claim(PaymentConfirmation(number, payer, payment, deadline))
 
     def authorise_acceptance(
         self, number: int, pharmacy: int, *, deadline: int, sequence: int | None = None
@@ -107,6 +150,14 @@ class Patient:
             sequence = self.ledgers.records.grant_of(number, institution, purpose).sequence
         message = AccessRevocation(number, institution, int(purpose), sequence)
         return self._sign(message, "Record", self.ledgers.records.address)
+
+    def _claim_sequence(self, number: int, payer: int, sequence: int | None) -> int:
+        if sequence is not None:
+            return sequence
+        return self.ledgers.claims.claim_of(number, payer).sequence
+
+    def _sign_claim(self, message: PatientMessage) -> Signed:
+        return self._sign(message, "Invoice", self.ledgers.claims.address)
 
     def _sequence(self, number: int, sequence: int | None) -> int:
         if sequence is not None:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from medledger.chain.bindings import Claims
 from medledger.chain.contract import Call
 from medledger.chain.deployment import Ledgers, Manifest, connect, unpinned
 from medledger.chain.rpc import Rpc
@@ -14,9 +15,22 @@ from medledger.chain.sender import Policy, Receipt, Sender
 from medledger.core.acts import Act
 from medledger.core.authorisation import Signed
 from medledger.core.evidence import Evidence
-from medledger.core.hashing import OperatorConsent
+from medledger.core.hashing import (
+    ZERO_ADDRESS,
+    ClaimWithdrawal,
+    InvoiceHeader,
+    OperatorConsent,
+    PayerWaiver,
+    PaymentConfirmation,
+)
 from medledger.core.kinds import KINDS
-from medledger.errors import AnchorMismatch, AuthorisationMismatch, KeyMissing, NotAnOperator
+from medledger.errors import (
+    AnchorMismatch,
+    AuthorisationMismatch,
+    KeyMissing,
+    MalformedAuthorisation,
+    NotAnOperator,
+)
 
 DEPLOYMENTS = Path("deployments")
 """Where a manifest is looked for when none is named: `deployments/<chain id>.json`."""
@@ -111,6 +125,24 @@ class Role:
         contract = self.ledgers.institutions.address
         return Act(message, self.ledgers.chain_id, contract).signed(self._operator)
 
+    def relay(self, signed: Signed, evidence: Evidence | None = None) -> Receipt:
+        """Sends what a patient signed of a claim: a withdrawal, a waiver or a confirmation.
+
+        A bill that nobody has opened is opened with its evidence first. Raises
+        `InvoiceNotOpened`, `AuthorisationInvalid`, `AuthorisationExpired`, and as the act does.
+        """
+        claims, invoices = self.ledgers.claims, self.ledgers.invoices
+        self._require_for(signed, claims.address)
+        call = _relayed(claims, signed)
+        header = None if evidence is None else evidence.header
+        if (
+            evidence is not None
+            and isinstance(header, InvoiceHeader)
+            and invoices.invoice_of(header.number).patient == ZERO_ADDRESS
+        ):
+            self._send(invoices.open(header, evidence.head, evidence.path))
+        return self._send(call)
+
     def _send(self, call: Call) -> Receipt:
         return self.sender.send(call)
 
@@ -127,3 +159,16 @@ class Role:
                 problem=f"is for {signed.contract} on chain {signed.chain_id}, "
                 f"not {contract} on chain {self.ledgers.chain_id}"
             )
+
+
+def _relayed(claims: Claims, signed: Signed) -> Call:
+    match signed.message:
+        case ClaimWithdrawal(number, payer, reason, _, deadline):
+            return claims.withdraw(number, payer, reason, deadline, signed.signature)
+        case PayerWaiver(number, payer, _, deadline):
+            return claims.waive(number, payer, deadline, signed.signature)
+        case PaymentConfirmation(number, payer, payment, deadline):
+            return claims.confirm_payment(number, payer, payment, 0, deadline, signed.signature)
+        case other:
+            name = type(other).__name__
+            raise MalformedAuthorisation(problem=f"is a {name}, which is not relayed by itself")

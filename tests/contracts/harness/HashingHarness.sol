@@ -22,12 +22,37 @@ contract HashingHarness {
         return Hashing.recordLeaf(header);
     }
 
-    function claimAuthorisation(uint64 number, uint32 payer, uint64 amount, uint32 sequence, uint64 deadline)
+    function claimAuthorisation(
+        uint64 number,
+        uint32 payer,
+        uint32 sequence,
+        Hashing.ClaimTerms calldata terms
+    ) external pure returns (bytes32) {
+        return Hashing.claimAuthorisation(number, payer, sequence, terms);
+    }
+
+    function claimWithdrawal(uint64 number, uint32 payer, uint16 reason, uint32 sequence, uint64 deadline)
         external
         pure
         returns (bytes32)
     {
-        return Hashing.claimAuthorisation(number, payer, amount, sequence, deadline);
+        return Hashing.claimWithdrawal(number, payer, reason, sequence, deadline);
+    }
+
+    function payerWaiver(uint64 number, uint32 payer, uint32 sequence, uint64 deadline)
+        external
+        pure
+        returns (bytes32)
+    {
+        return Hashing.payerWaiver(number, payer, sequence, deadline);
+    }
+
+    function paymentConfirmation(uint64 number, uint32 payer, bytes32 payment, uint64 deadline)
+        external
+        pure
+        returns (bytes32)
+    {
+        return Hashing.paymentConfirmation(number, payer, payment, deadline);
     }
 
     function acceptAuthorisation(uint64 number, uint32 pharmacy, uint16 sequence, uint64 deadline)
@@ -100,5 +125,14 @@ contract HashingHarness {
         returns (bytes32)
     {
         return Hashing.rootOfPath(leaf_, index, count, path);
+    }
+
+    function rootOfSharedPath(
+        bytes32[] memory leaves,
+        uint256[] memory indexes,
+        uint256 count,
+        bytes32[] calldata path
+    ) external pure returns (bytes32) {
+        return Hashing.rootOfSharedPath(leaves, indexes, count, path);
     }
 }

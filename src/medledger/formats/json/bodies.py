@@ -91,6 +91,8 @@ class InvoiceBody(StrictBody):
     remark: str = ""
     on_hold: bool = False
     related_invoice: Number | None = None
+    prescription: Number | None = None
+    prescribed_minor: Minor = 0
 
 
 class PrescriptionLineBody(StrictBody):

@@ -45,8 +45,8 @@ _DOCUMENTS: dict[type[BaseModel], type] = {
     RecordBody: Record,
 }
 
-_NUMBERS = {"related_invoice", "amends", "licence"}
-"""Members that name another document."""
+NUMBERS = ("related_invoice", "prescription", "amends", "licence")
+"""Fields that name another document by its number."""
 
 _MEMBERS: dict[type, list[tuple[str, str, object]]] = {
     kind: [(field.name, to_camel(field.name), field.default) for field in fields(kind)]
@@ -82,7 +82,7 @@ def _plain(value: Any) -> Json:
         for name, member, default in members:
             inner = getattr(value, name)
             if inner != default:
-                found[member] = format_number(inner) if name in _NUMBERS else _plain(inner)
+                found[member] = format_number(inner) if name in NUMBERS else _plain(inner)
         return found
     if isinstance(value, tuple):
         return [_plain(inner) for inner in value]

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from typing import cast
+
+from pydantic.alias_generators import to_camel
 
 from medledger.core.documents import SomeDocument
 from medledger.core.numbers import DocumentKind
 from medledger.errors import BadNumber, BadResource, InvalidDocument
 from medledger.formats.faults import Unfit, parse
-from medledger.formats.json.documents import document_of
+from medledger.formats.json.documents import NUMBERS, document_of
 from medledger.formats.lines import Broken, plain, read_lines
 
 WHOLE = "line"
@@ -50,13 +53,20 @@ def read_documents(
 
 def read_document(text: bytes, kind: DocumentKind) -> SomeDocument:
     """The document of one line; raises `Unfit`."""
+    value = parse(text, WHOLE)
     try:
-        return document_of(parse(text, WHOLE), kind)
+        return document_of(value, kind)
     except InvalidDocument as error:
         field = error.values["field"]
         raise Unfit(
             WHOLE if field == "body" else str(field), str(error.values["problem"])
         ) from None
-    except BadNumber:
-        field = "amends" if kind == "Record" else "relatedInvoice"
+    except BadNumber as error:
+        # Only of an object a member can be no number.
+        members = cast("dict[str, object]", value)
+        field = next(
+            member
+            for member in map(to_camel, NUMBERS)
+            if str(members.get(member))[:40] == error.values["text"]
+        )
         raise Unfit(field, "is not a document number") from None

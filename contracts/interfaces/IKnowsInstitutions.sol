@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {IInstitutions} from "./IInstitutions.sol";
+
+/// @title A contract that asks Institutions who may act
+interface IKnowsInstitutions {
+    /// @notice Where it asks.
+    function institutions() external view returns (IInstitutions);
+}

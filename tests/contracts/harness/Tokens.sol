@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+/// @title Settlement tokens that lie
+/// @notice Each keeps balances and ignores allowances; what it answers, and what it moves, differs.
+abstract contract Balances {
+    mapping(address account => uint256) public balanceOf;
+
+    function mint(address to, uint256 amount) external {
+        balanceOf[to] += amount;
+    }
+
+    function _move(address from, address to, uint256 amount, uint256 fee) internal {
+        balanceOf[from] -= amount;
+        balanceOf[to] += amount - fee;
+    }
+}
+
+/// @notice Answers nothing, as some old tokens do.
+contract SilentToken is Balances {
+    function transfer(address to, uint256 amount) external {
+        _move(msg.sender, to, amount, 0);
+    }
+
+    function transferFrom(address from, address to, uint256 amount) external {
+        _move(from, to, amount, 0);
+    }
+}
+
+/// @notice Answers false and moves nothing.
+contract FalseToken is Balances {
+    function transferFrom(address, address, uint256) external pure returns (bool) {
+        return false;
+    }
+}
+
+/// @notice Keeps a fee of what it moves.
+contract FeeToken is Balances {
+    uint256 public fee = 1;
+
+    function setFee(uint256 fee_) external {
+        fee = fee_;
+    }
+
+    function transfer(address to, uint256 amount) external returns (bool) {
+        _move(msg.sender, to, amount, fee);
+        return true;
+    }
+
+    function transferFrom(address from, address to, uint256 amount) external returns (bool) {
+        _move(from, to, amount, fee);
+        return true;
+    }
+}
+
+interface IDeposits {
+    function pay(uint64 number, uint32 payer, address payee, uint64 amount) external;
+}
+
+/// @notice Calls the escrow back while it is called.
+contract ReenteringToken is Balances {
+    function transferFrom(address, address to, uint256 amount) external returns (bool) {
+        IDeposits(to).pay(1, 9, msg.sender, uint64(amount));
+        return true;
+    }
+}
