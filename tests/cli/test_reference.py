@@ -144,8 +144,10 @@ def complete(*words: str) -> list[str]:
 
 
 def test_completion__commands_options_and_choices__are_proposed() -> None:
-    begun = ["renew", "reinstate", "release", "reverse", "return", "recoup", "repay"]
-    assert complete("re") == [*begun, "revoke-booking", "relay"]
+    assert complete("re") == [
+        *("renew", "reinstate", "release", "reverse", "record", "request-cancel"),
+        *("review", "return", "recoup", "repay", "revoke-booking", "relay"),
+    ]
     assert complete("key", "") == ["new", "address"]
     assert complete("settle", "--am") == ["--amount-minor"]
     assert complete("allot", "--kind", "p") == ["prescription"]
