@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from medledger.chain.abi import CONTRACTS
+from medledger.chain.abi import CONTRACTS, TOKEN
 from medledger.core.kinds import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,8 +27,6 @@ TARGET = ROOT / "src" / "medledger" / "chain" / "bindings.py"
 
 LEDGERS = tuple(entry.ledger for entry in KINDS.values())
 BASE = "DocumentLedger"
-TOKEN = "SettlementToken"
-"""Its functions only: what any settlement token has, and minting on local chains."""
 CLAIM_STRUCTS = {"ClaimTerms", "Decision", "Settlement"}
 HASHED_STRUCTS = {*(f"{kind}Header" for kind in KINDS), "TreeHead"}
 CORE_STRUCTS = CLAIM_STRUCTS | HASHED_STRUCTS
@@ -86,6 +84,7 @@ def render() -> str:
     parts.append(
         contract_class(BASE, "Contract", list(shared.values()), "What all document ledgers share.")
     )
+    # Of the token the functions only: what any settlement token has, and minting on local chains.
     token = json.loads((ARTIFACTS / f"{TOKEN}.json").read_text(encoding="utf-8"))["abi"]
     for name in (*CONTRACTS, TOKEN):
         ledger = name in LEDGERS

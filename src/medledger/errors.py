@@ -24,7 +24,7 @@
     │       OutOfGas), ToolMissing, PortUnusable
     ├── SetupError               keys, manifest or store are missing or wrong  exit 7
     │   └── ManifestMissing, ManifestInvalid, NotDeployed, KeyMissing, StoreError, EndorserFailed,
-    │       NoSegment, NotIssued, NotFound
+    │       NoSettlementToken, NoSegment, NotIssued, NotFound
     └── AuditError               chain and records disagree                exit 8
         └── AuditMismatch, FraudWentThrough, IrregularityFound
 
@@ -631,6 +631,36 @@ class PayeeInvalid(Refusal):
 
 class SafeERC20FailedOperation(Refusal):
     message = "the settlement token {token} refused a transfer"
+
+
+class ERC20InsufficientBalance(Refusal):
+    message = "{sender} has {balance} settlement tokens, not {needed}"
+
+
+class ERC20InsufficientAllowance(Refusal):
+    message = "{spender} may move {allowance} settlement tokens, not {needed}"
+    hint = "approve more: deposit does so by itself"
+
+
+class ERC20InvalidSender(Refusal):
+    message = "settlement tokens cannot be moved from {sender}"
+
+
+class ERC20InvalidReceiver(Refusal):
+    message = "settlement tokens cannot be moved to {receiver}"
+
+
+class ERC20InvalidApprover(Refusal):
+    message = "{approver} cannot let another move settlement tokens"
+
+
+class ERC20InvalidSpender(Refusal):
+    message = "{spender} cannot be let move settlement tokens"
+
+
+class NotTheMinter(Refusal):
+    message = "{account} may not mint settlement tokens"
+    hint = "whoever deployed the token may"
 
 
 class ReentrancyGuardReentrantCall(Refusal):

@@ -14,6 +14,7 @@ from tests.chain.abi_samples import (
     named,
     samples,
 )
+from web3.datastructures import AttributeDict
 
 from medledger.chain import abi
 from medledger.core.hashing import keccak256
@@ -200,7 +201,9 @@ def revert_data(entry: Item, values: list[object]) -> bytes:
 
 
 def normal(value: object) -> object:
-    """Lists and tuples alike."""
+    """Lists, tuples and structs alike; the last as web3 gives them."""
+    if isinstance(value, AttributeDict):
+        return [normal(item) for item in value.values()]
     if isinstance(value, dict):
         return {key: normal(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -22,12 +22,14 @@ from medledger.chain import abi, bindings
 from medledger.chain.contract import Call, Contract
 from medledger.chain.events import decode_log
 from medledger.chain.rpc import Rpc
+from medledger.core.claims import ClaimTerms, Decision, Settlement
 from medledger.core.hashing import TreeHead
 from medledger.core.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
-CORE = {f"{kind}Header": entry.header for kind, entry in KINDS.items()} | {"TreeHead": TreeHead}
+CORE: dict[str, Any] = {f"{kind}Header": entry.header for kind, entry in KINDS.items()}
+CORE |= {kind.__name__: kind for kind in (TreeHead, ClaimTerms, Decision, Settlement)}
 
 FUNCTIONS = [pair for pair in entries("function") if pair[1]["name"] != "eip712Domain"]
 READS = [p for p in FUNCTIONS if p[1]["stateMutability"] in ("view", "pure")]
@@ -178,9 +180,13 @@ def reply(calls: Calls, result: str) -> Reply:
 def as_python(items: list[Item], values: list[Any]) -> list[Any]:
     """Arguments as people give them: the core's header classes for structs."""
     return [
-        CORE[struct_name(item)](*value) if item["type"] == "tuple" else value
+        _struct(item, value) if item["type"] == "tuple" else value
         for item, value in zip(items, values, strict=True)
     ]
+
+
+def _struct(item: Item, value: Any) -> Any:
+    return CORE[struct_name(item)](*as_python(item["components"], list(value)))
 
 
 def typed(item: Item, value: Any) -> Any:
@@ -205,5 +211,7 @@ def struct_name(item: Item) -> str:
 
 
 def shown(value: Any) -> str:
-    """The value with its types, lists and tuples alike."""
+    """The value with its types; lists, tuples and structs alike."""
+    if hasattr(value, "as_abi"):
+        value = value.as_abi()
     return re.sub(r"[()\[\]]", "|", repr(value))

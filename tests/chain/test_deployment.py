@@ -27,6 +27,7 @@ from medledger.chain.deployment import (
     connect,
     created_address,
     deploy,
+    deploy_token,
     is_same_code,
     unpinned,
 )
@@ -34,7 +35,7 @@ from medledger.chain.keys import address_of
 from medledger.chain.local import LocalChain
 from medledger.chain.rpc import Rpc
 from medledger.chain.sender import Sender
-from medledger.core.hashing import keccak256, name_hash
+from medledger.core.hashing import ZERO_ADDRESS, keccak256, name_hash
 from medledger.core.states import Kind
 from medledger.errors import (
     AnchorMismatch,
@@ -45,6 +46,7 @@ from medledger.errors import (
     ManifestInvalid,
     ManifestMissing,
     MedledgerError,
+    NoSettlementToken,
     NotDeployed,
     RegionInvalid,
     RpcError,
@@ -55,6 +57,8 @@ from medledger.roles import Auditor, Hospital, Supervisor
 from medledger.roles.ledger_of import ledger_of
 
 KEY = keccak256(b"a key that deploys")
+WITHOUT_TOKEN = [name for name in abi.CONTRACTS if name != "Escrow"]
+"""The contracts of a deployment without a settlement token."""
 
 
 @pytest.fixture
@@ -66,10 +70,18 @@ def manifest(deployment: Deployment) -> Manifest:
 
 
 def test_deploy__on_a_chain__the_manifest_is_what_the_chain_holds(rpc: Rpc) -> None:
+    token = deploy_token(rpc, KEY)
     before = rpc.block_number()
 
     manifest, receipts = deploy(
-        rpc, KEY, supervisor_name="财政局", region=460000, lock_period=11, lease_period=12
+        rpc,
+        KEY,
+        supervisor_name="财政局",
+        region=460000,
+        lock_period=11,
+        lease_period=12,
+        token=token,
+        currency=840,
     )
 
     assert (manifest.chain_id, manifest.genesis_hash) == (rpc.chain_id(), rpc.genesis_hash())
@@ -85,6 +97,18 @@ def test_deploy__on_a_chain__the_manifest_is_what_the_chain_holds(rpc: Rpc) -> N
     assert (supervisor.kinds, supervisor.region) == (Kind.SUPERVISOR, 460000)
     assert ledgers.institutions.operator_of(address_of(KEY)).institution == 1
     assert (ledgers.claims.lock_period(), ledgers.prescriptions.lease_period()) == (11, 12)
+    assert (ledgers.escrow.token(), ledgers.escrow.currency()) == (token, 840)
+    assert ledgers.escrow.claims() == ledgers.claims.address
+    assert ledgers.claims.escrow() == ledgers.escrow.address
+
+
+def test_deploy__without_a_settlement_token__there_is_no_escrow(
+    deployment: Deployment, manifest: Manifest
+) -> None:
+    assert "Escrow" not in manifest.contracts
+    assert deployment.ledgers.claims.escrow() == ZERO_ADDRESS
+    with pytest.raises(NoSettlementToken):
+        _ = deployment.ledgers.escrow
 
 
 def test_deploy__contracts_that_name_each_other__all_do(deployment: Deployment) -> None:
@@ -118,13 +142,14 @@ def test_deploy__claims_for_a_ledger_of_another__ledger_mismatch(
     deployment: Deployment, rpc: Rpc
 ) -> None:
     ledgers = deployment.ledgers
-    arguments = [ledgers.institutions.address, ledgers.invoices.address, LOCK_PERIOD]
+    named = [ledgers.institutions, ledgers.invoices, ledgers.prescriptions]
+    arguments = [*(contract.address for contract in named), ZERO_ADDRESS, LOCK_PERIOD]
     call = Call("", abi.constructor_data("Claims", arguments), "Claims.constructor")
 
     with pytest.raises(LedgerMismatch) as error:
         Sender(rpc, KEY).send(call)
 
-    assert error.value.values == {"invoices": ledgers.invoices.address}
+    assert error.value.values == {"ledger": ledgers.invoices.address}
 
 
 def test_created_address__of_a_nonce__is_where_the_node_puts_it(rpc: Rpc) -> None:
@@ -199,7 +224,7 @@ def test_connect__a_new_chain_with_the_same_id__wrong_chain_names_the_genesis(
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", abi.CONTRACTS)
+@pytest.mark.parametrize("name", WITHOUT_TOKEN)
 @pytest.mark.parametrize("fault", ["nothing is there", "other code is there"])
 def test_connect__a_contract_is_not_there__names_it(
     name: str, fault: str, manifest: Manifest, rpc: Rpc
@@ -347,7 +372,7 @@ def test_unpinned__a_transaction_that_did_not_issue_the_batch__anchor_mismatch(
         unpinned(world.rpc, "Invoices", world.ledgers.invoices.address, given, receipt.number)
 
 
-@pytest.mark.parametrize("name", abi.CONTRACTS)
+@pytest.mark.parametrize("name", WITHOUT_TOKEN)
 def test_is_same_code__one_byte_outside_the_immutables_changed__is_not(
     name: str, deployment: Deployment, rpc: Rpc
 ) -> None:

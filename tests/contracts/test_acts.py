@@ -27,9 +27,10 @@ def bills(
 ):
     """A bill for each act, in the state in which the act is allowed."""
     names = (
-        "to_lock locked at_once many_at_once to_hold held to_reverse red_letter partly to_paper "
-        "on_paper unused settled booked recouped"
-    ).split()
+        *("to_lock", "locked", "at_once", "many_at_once", "to_hold", "held", "to_reverse"),
+        *("red_letter", "partly", "to_paper", "on_paper", "unused", "settled", "booked"),
+        "recouped",
+    )
     batch = issue_bills(len(names))
     found = dict(zip(names, (header.number for header in batch.headers), strict=True))
     invoices.open(*batch.proof(names.index("partly")), sender=stranger)
@@ -416,7 +417,8 @@ def test_act__a_second_after_the_accreditation__is_refused(
 
 def test_acts__every_write_function_of_an_institution__is_in_the_table(contracts):
     # Functions that anyone may call: the proof, or the patient's signature, is the authority, or
-    # that of each act in it; `pay` is for Claims alone. The keys of an institution have their rules in test_institutions.py.
+    # that of each act in it; `pay` is for Claims alone. The keys of an institution have their
+    # rules in test_institutions.py.
     anyone = {
         "invoices.open",
         "licences.open",

@@ -185,7 +185,14 @@ def test_seal_batch__nothing__value_error() -> None:
 
 
 terms = st.one_of(
-    st.builds(InvoiceTerms, st.integers(0, 2**53 - 1), st.integers(0, 999), st.booleans()),
+    st.builds(
+        InvoiceTerms,
+        st.integers(0, 2**53 - 1),
+        st.integers(0, 999),
+        st.booleans(),
+        st.integers(0, 10**18 - 1),
+        st.integers(0, 2**53 - 1),
+    ),
     st.builds(
         PrescriptionTerms,
         st.integers(0, 2**40 - 1),

@@ -60,19 +60,21 @@ def test_state__locked_then_settled__adds_up(client: httpx.Client, scene: Scene)
 
     payer.lock(evidence, authorisation)
     locked = client.get(f"/invoices/{number}").json()
-    payer.settle(parse_number(number), Decision(900, 1, b"\x01" * 32, b"\x02" * 32))
+    payer.settle(parse_number(number), Decision(900, 1, b"\xf1" * 32, b"\xf2" * 32))
     settled = client.get(f"/invoices/{number}").json()
 
     names = ("opened", "claimable", "locked", "reimbursed", "remainder", "currency", "bornOnHold")
-    assert [locked[name] for name in names] == [True, 2500, 1000, 0, 1500, 156, False]
-    assert [settled[name] for name in names] == [True, 2500, 0, 900, 1600, 156, False]
+    # Nobody has opened the bill: the claim brought its proof.
+    assert [locked[name] for name in names] == [False, None, 1000, 0, None, None, None]
+    assert [settled[name] for name in names] == [False, None, 0, 900, None, None, None]
     trace = client.get(f"/invoices/{number}/trace").json()
-    expected = ["BatchIssued", "InvoiceOpened", "ClaimLocked", "ClaimSettled"]
+    expected = ["BatchIssued", "ClaimLocked", "ClaimSettled"]
     assert [step["name"] for step in trace] == expected
-    assert trace[2]["details"]["number"] == number
-    assert trace[2]["details"]["amount"] == 1000
-    assert trace[3]["details"]["explanation"] == "0x" + 64 * "0"
-    assert trace[0]["time"] <= trace[3]["time"]
+    assert trace[1]["details"]["number"] == number
+    assert trace[1]["details"]["terms"]["amount"] == 1000
+    assert trace[1]["details"]["terms"]["fixedBenefit"] is False
+    assert trace[2]["details"]["decision"]["explanation"] == "0x" + 32 * "f1"
+    assert trace[0]["time"] <= trace[2]["time"]
 
 
 def test_hold_and_release__a_bill__changes_its_state(client: httpx.Client, scene: Scene) -> None:

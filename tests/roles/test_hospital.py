@@ -614,7 +614,7 @@ def test_reverse__while_a_payer_has_it__invoice_in_use_until_it_lets_go(world: W
     assert error.value.values == {"number": original.number, "locked": 1000, "reimbursed": 0}
     world.payer.settle(original.number, decided(800))
     world.hospital.reverse(original.number, red.number, 7)
-    assert world.ledgers.claims.recoup_due_of(original.number) == 800
+    assert world.payer.recoup_due(original.number) == 800
 
 
 def test_reverse__by_a_red_letter_in_use__invoice_in_use(world: World) -> None:

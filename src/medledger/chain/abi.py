@@ -36,6 +36,9 @@ OPTIONAL = frozenset({"Licences", "Escrow", "Records"})
 """Contracts that a manifest may do without: those of 0.1 have neither licences nor records, and a
 deployment without a settlement token has no Escrow."""
 
+TOKEN = "SettlementToken"
+"""The settlement token of local chains. Others of OpenZeppelin's make have its errors too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -134,7 +137,7 @@ def event_topic(name: str) -> str:
 @cache
 def _errors() -> Mapping[bytes, tuple[str, tuple[tuple[str, str, type[IntEnum] | None], ...]]]:
     found = {}
-    for contract in CONTRACTS:
+    for contract in (*CONTRACTS, TOKEN):
         for entry in artifact(contract)["abi"]:
             if entry["type"] == "error":
                 selector = keccak256(_signature(entry).encode())[:4]

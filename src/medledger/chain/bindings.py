@@ -1846,10 +1846,6 @@ class SettlementToken(Contract):
 
     NAME = "SettlementToken"
 
-    def domain_separator(self) -> bytes:
-        found: bytes = self._read("DOMAIN_SEPARATOR")[0]
-        return found
-
     def allowance(self, owner: str, spender: str) -> int:
         found: int = self._read("allowance", owner, spender)[0]
         return found
@@ -1875,15 +1871,6 @@ class SettlementToken(Contract):
     def name(self) -> str:
         found: str = self._read("name")[0]
         return found
-
-    def nonces(self, owner: str) -> int:
-        found: int = self._read("nonces", owner)[0]
-        return found
-
-    def permit(
-        self, owner: str, spender: str, value: int, deadline: int, v: int, r: bytes, s: bytes
-    ) -> Call:
-        return self._call("permit", owner, spender, value, deadline, v, r, s)
 
     def symbol(self) -> str:
         found: str = self._read("symbol")[0]

@@ -359,8 +359,8 @@ def deploy_token(rpc: Rpc, key: bytes) -> str:
     """Deploys a SettlementToken, for a local chain, and returns its address; the key may mint."""
     sender = Sender(rpc, key)
     nonce = int(rpc.request("eth_getTransactionCount", sender.address, "pending"), 16)
-    data = abi.constructor_data("SettlementToken", [])
-    sender.send(Call("", data, "SettlementToken.constructor"))
+    data = abi.constructor_data(abi.TOKEN, [])
+    sender.send(Call("", data, f"{abi.TOKEN}.constructor"))
     return created_address(sender.address, nonce)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -558,20 +558,24 @@ def _status_lines(data: dict[str, Any]) -> list[str | Table]:
 
 def _values(step: Step) -> dict[str, Any]:
     """What the event says, as machines read it."""
-    found = {item.name: getattr(step.event, item.name) for item in fields(step.event)}
+    found = asdict(step.event)
     return {key: format_number(v) if _is_number(key, v) else v for key, v in found.items()}
 
 
 def _details(step: Step) -> str:
     """What the event says, as people read it; the document's own number is known."""
-    shown = []
-    for key, value in _values(step).items():
-        if key in ("number", "by", "root", "patient", "explanation"):
+    return ", ".join(_told(_values(step)))
+
+
+def _told(values: Mapping[str, Any], of: str = "") -> Iterator[str]:
+    """Each value with its name; of a struct, which is called `of`, those that say something."""
+    for key, value in values.items():
+        if key in ("number", "by", "root", "patient", "explanation", "payment"):
             continue
-        if key in _TIMES and not value:
-            continue
-        shown.append(f"{key.replace('_', ' ')} {_shown(key, value)}")
-    return ", ".join(shown)
+        if isinstance(value, dict):
+            yield from _told(value, f"{key} ")
+        elif value not in (0, ZERO_ADDRESS) or not (of or key in _TIMES):
+            yield f"{of}{key.replace('_', ' ')} {_shown(key, value)}"
 
 
 def _shown(key: str, value: object) -> str:

@@ -7,7 +7,7 @@ numbers are text (they do not fit a JSON number).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict
 from enum import IntEnum
 from typing import Annotated, Any, Literal
 
@@ -156,8 +156,7 @@ class StepBody(_Answer):
             block=step.block,
             transaction="0x" + step.transaction.hex(),
             details={
-                to_camel(field.name): _plain(field.name, getattr(step.event, field.name))
-                for field in fields(step.event)
+                to_camel(name): _plain(name, value) for name, value in asdict(step.event).items()
             },
         )
 
@@ -177,6 +176,8 @@ class HealthBody(_Answer):
 
 
 def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {to_camel(inner): _plain(inner, item) for inner, item in value.items()}
     if name in ("number", "first", "red_letter"):
         return format_number(value)
     return "0x" + value.hex() if isinstance(value, bytes) else value
