@@ -118,9 +118,9 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         (Terms memory terms, Progress memory progress) = _requirePharmacy(number, ACCEPTED | DISPENSED);
         if (block.timestamp > progress.until) revert LeaseIsOver(number, progress.until);
         _requireReviewed(number, terms, record);
-        if (substituted & ~(terms.lines & ALL_LINES) != 0) revert SubstitutionForbidden(number, substituted);
         if (items == 0) revert ItemsMissing(number);
         uint80 dispensed = _requireRemaining(number, progress.remaining, quantities);
+        if (substituted != 0) _requireSubstitutable(number, terms.lines & ALL_LINES, substituted, dispensed);
 
         progress.remaining -= dispensed;
         progress.parcel += dispensed;
@@ -141,7 +141,7 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
     }
 
     /// @inheritdoc IPrescriptions
-    function withdraw(uint64 number, uint16 reason) external {
+    function withdrawDispensing(uint64 number, uint16 reason) external {
         (Terms memory terms, Progress memory progress) = _requirePharmacy(number, DISPENSED);
         uint40 last = progress.until - leasePeriod + uint40(terms.withdrawMinutes) * 1 minutes;
         if (block.timestamp > last) revert WithdrawalTooLate(number, last);
@@ -405,9 +405,9 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         if (terms.pharmacy != pharmacy) revert NotThePharmacy(number, terms.pharmacy);
     }
 
-    /// @dev Only the header says it, which is proven at acceptance: one born on hold could never be else.
-    function _mayBeBornOnHold(uint64) internal pure override returns (bool) {
-        return true;
+    /// @dev Until an acceptance proves the header, and with it that the prescription is not on hold.
+    function _mayBeBornOnHold(uint64 number) internal view override returns (bool) {
+        return _progress[number].toProgress().state == State.NotOpened;
     }
 
     /// @dev The caller's courier has the parcel.
@@ -460,6 +460,14 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         terms.flags &= ~CANCEL_REQUESTED;
         _terms[number] = terms.pack();
         emit CancelRefused(number, terms.pharmacy, sequence, msg.sender);
+    }
+
+    /// @dev Each substituted line may be, and is dispensed.
+    function _requireSubstitutable(uint64 number, uint8 allowed, uint8 substituted, uint80 dispensed) private pure {
+        for (uint256 line = 0; line < PrescriptionRecords.MAX_LINES; ++line) {
+            if (dispensed.lineAt(line) == 0) allowed &= ~uint8(1 << line);
+        }
+        if (substituted & ~allowed != 0) revert SubstitutionForbidden(number, substituted);
     }
 
     /// @dev The quantities, packed, where no line has more than remains of it.

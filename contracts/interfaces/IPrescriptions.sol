@@ -200,7 +200,7 @@ interface IPrescriptions is IDocumentLedger, IPatientActs, IHandedOver {
     error ReviewMissing(uint64 number);
     /// @notice The operator who reviewed it may not dispense it.
     error SecondApproverMissing(uint64 number, address operator);
-    /// @notice A line among these (bits, from 0) may not be substituted.
+    /// @notice A line among these (bits, from 0) may not be substituted, or is not dispensed here.
     error SubstitutionForbidden(uint64 number, uint8 substituted);
     /// @notice Lots and approval numbers are not committed to.
     error ItemsMissing(uint64 number);
@@ -262,7 +262,7 @@ interface IPrescriptions is IDocumentLedger, IPatientActs, IHandedOver {
 
     /// @notice Takes back all that was dispensed since the last delivery, while the pharmacy has it, within
     /// the policy's minutes of the last dispensing, or of the parcel's return.
-    function withdraw(uint64 number, uint16 reason) external;
+    function withdrawDispensing(uint64 number, uint16 reason) external;
 
     /// @notice Hands what was dispensed to a courier, for the lease period.
     function handOver(uint64 number, uint32 courier) external;

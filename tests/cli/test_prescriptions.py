@@ -163,7 +163,7 @@ def test_prescription__by_its_detours__arrives(town: Town, tmp_path: Path) -> No
     acts = [
         town.act("pharmacy", "review", number, *finding),
         dispense(town, tmp_path, number, QUANTITY),
-        town.act("pharmacy", "withdraw", number, "--reason", 1),
+        town.act("pharmacy", "withdraw-dispensing", number, "--reason", 1),
         town.act("hospital", "request-cancel", number, "--reason", 2),
         dispense(town, tmp_path, number, QUANTITY, "--courier", courier, "--json"),
         town.act("courier", "offer", number, "--courier", courier),

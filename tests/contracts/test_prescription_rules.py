@@ -84,7 +84,7 @@ def request_cancel(prescriptions, hospital, prescription_segment):
 
 @pytest.fixture
 def withdraw(prescriptions, pharmacy):
-    return lambda number, by=pharmacy: prescriptions.withdraw(number, REASON, sender=by)
+    return lambda number, by=pharmacy: prescriptions.withdrawDispensing(number, REASON, sender=by)
 
 
 # Policies
@@ -398,10 +398,10 @@ def test_dispense__reviewed_by_the_pharmacy_before__is_not_reviewed(
 
 
 @pytest.fixture
-def second_key(institutions, ids, pharmacy, new_account):
+def second_key(add_operator, ids, pharmacy, new_account):
     """Another operator of the pharmacy."""
     account = new_account()
-    institutions.addOperator(ids[pharmacy], account, sender=pharmacy)
+    add_operator(ids[pharmacy], account, sender=pharmacy)
     return account
 
 
@@ -443,6 +443,17 @@ def test_dispense__substitution_that_is_not_allowed__is_refused(
 
     with refused(prescriptions.SubstitutionForbidden, number=number, substituted=substituted):
         dispense(number, 24, 10, substituted=substituted)
+
+
+def test_dispense__substitution_of_a_line_that_is_not_dispensed__is_refused(
+    prescriptions, accepted, dispense, refused
+):
+    number = accepted(substitutable=0b11)
+
+    with refused(prescriptions.SubstitutionForbidden, number=number, substituted=0b11):
+        dispense(number, 24, substituted=0b11)
+    with refused(prescriptions.SubstitutionForbidden, number=number, substituted=0b1):
+        dispense(number, 0, 10, substituted=0b1)
 
 
 def test_dispense__lots_not_committed_to__is_refused(prescriptions, accepted, dispense, refused):
@@ -499,6 +510,30 @@ def test_accept__next_fill__begins_anew_with_one_repeat_less(
         repeatsLeft=1,
     )
     assert not prescriptions.isHandedOver(number)
+
+
+def test_deliver__confirmation_of_the_fill_before__is_refused(
+    prescriptions,
+    dispensed,
+    dispense,
+    confirm_delivery,
+    pharmacy,
+    stranger,
+    accept,
+    record,
+    refused,
+):
+    number = dispensed(repeats=1)
+    confirmation = confirm_delivery(number)
+    prescriptions.deliver(number, FAR_FUTURE, confirmation, sender=stranger)
+    with refused(prescriptions.StateForbids, number=number, state=State.DELIVERED):
+        prescriptions.deliver(number, FAR_FUTURE, confirmation, sender=stranger)
+    accept(number, pharmacy, sequence=3)
+    dispense(number, 24, 10)
+    patient = record(number).patient
+
+    with refused(prescriptions.AuthorisationInvalid, number=number, patient=patient):
+        prescriptions.deliver(number, FAR_FUTURE, confirmation, sender=stranger)
 
 
 def test_accept__next_fill_before_the_interval__is_refused(
@@ -643,6 +678,36 @@ def test_return__cancel_requested__cancels(
     assert record(number) == changed(before, pharmacy=0, leaseUntil=0, state=State.CANCELLED)
 
 
+def test_return__cancel_requested_in_a_repeat__ends_the_fills_after_it_too(
+    prescriptions, filled, pharmacy, accept, request_cancel, give_back, cancel, record, refused
+):
+    number = filled(interval=0)
+    accept(number, pharmacy, sequence=3)
+    request_cancel(number)
+
+    give_back(number)
+
+    assert (record(number).state, record(number).repeatsLeft) == (State.CANCELLED, 1)
+    for late in (lambda: accept(number, pharmacy, sequence=4), lambda: cancel(number)):
+        with refused(prescriptions.StateForbids, number=number, state=State.CANCELLED):
+            late()
+
+
+def test_cancel__requested_and_the_pharmacy_stays_silent__is_cancelled_without_it(
+    prescriptions, accepted, hospital, request_cancel, cancel, record, chain
+):
+    number = accepted()
+    request_cancel(number)
+    chain.pending_timestamp = record(number).leaseUntil + 1
+
+    receipt = cancel(number)
+
+    assert receipt.events == [
+        prescriptions.PrescriptionCancelled(number=number, sequence=1, reason=REASON, by=hospital)
+    ]
+    assert (record(number).state, record(number).cancelRequested) == (State.CANCELLED, False)
+
+
 def test_dispense__cancel_requested__refuses_the_request(
     prescriptions, ids, accepted, pharmacy, request_cancel, dispense, give_back, record
 ):
@@ -743,6 +808,22 @@ def test_withdraw__then__another_pharmacy_may_have_it_all(
     dispense(number, 24, 10, by=other_pharmacy)
 
     assert record(number).state == State.DISPENSED
+
+
+def test_withdraw__largest_quantities_of_two_dispensings__carries_nothing_between_lines(
+    accepted, dispense, withdraw, record
+):
+    largest = 2**16 - 1
+    number = accepted(quantities=(largest,) * 5)
+    before = record(number)
+    dispense(number, largest, 1, largest - 1, 0, largest)
+    dispense(number, 0, largest - 1, 1, largest, 0)
+    assert (record(number).remaining, record(number).parcel) == (NO_LINES, [largest] * 5)
+
+    withdraw(number)
+
+    assert (record(number).remaining, record(number).parcel) == ([largest] * 5, NO_LINES)
+    assert changed(record(number), sequence=1, leaseUntil=before.leaseUntil) == before
 
 
 def test_withdraw__a_second_after_the_window__is_refused(
@@ -952,6 +1033,80 @@ def test_take_back__by_another_pharmacy_or_not_on_the_way__is_refused(
         prescriptions.takeBack(gone, sender=other_pharmacy)
     with refused(prescriptions.StateForbids, number=here, state=State.DISPENSED):
         prescriptions.takeBack(here, sender=pharmacy)
+
+
+# What is over is over
+
+
+def test_act__another_took_over__the_first_pharmacy_and_its_courier_have_nothing(
+    prescriptions,
+    ids,
+    in_transit,
+    pharmacy,
+    other_pharmacy,
+    courier,
+    accept,
+    dispense,
+    hand_over,
+    give_back,
+    withdraw,
+    confirm_delivery,
+    stranger,
+    record,
+    refused,
+    chain,
+    lease_period,
+):
+    number = in_transit(20)
+    confirmation = confirm_delivery(number)
+    chain.pending_timestamp = record(number).leaseUntil + lease_period + 1
+    accept(number, other_pharmacy, sequence=2)
+    taken = record(number)
+
+    for act in (lambda: dispense(number, 1), lambda: give_back(number)):
+        with refused(prescriptions.NotThePharmacy, number=number, pharmacy=ids[other_pharmacy]):
+            act()
+    for act in (
+        lambda: withdraw(number),
+        lambda: hand_over(number),
+        lambda: prescriptions.takeBack(number, sender=pharmacy),
+        lambda: prescriptions.failDelivery(number, REASON, sender=courier),
+        lambda: prescriptions.offer(number, ids[courier], sender=courier),
+        lambda: prescriptions.deliver(number, FAR_FUTURE, confirmation, sender=stranger),
+    ):
+        with refused(prescriptions.StateForbids, number=number, state=State.ACCEPTED):
+            act()
+    assert record(number) == taken
+    dispense(number, 4, 10, by=other_pharmacy)
+    for act in (lambda: withdraw(number), lambda: hand_over(number)):
+        with refused(prescriptions.NotThePharmacy, number=number, pharmacy=ids[other_pharmacy]):
+            act()
+
+
+def test_dispense__validity_ends_within_the_lease__goes_on_at_this_pharmacy_only(
+    prescriptions, accepted, other_pharmacy, dispense, deliver, give_back, accept, refused, chain
+):
+    end = chain.pending_timestamp + DAY
+    number = accepted(valid_until=end)
+    chain.pending_timestamp = end + 1
+
+    dispense(number, 20)
+    deliver(number)
+    dispense(number, 4)
+    deliver(number, sequence=4)
+    give_back(number)
+
+    with refused(prescriptions.PrescriptionIsExpired, number=number, validUntil=end):
+        accept(number, other_pharmacy, sequence=5)
+
+
+def test_release__accepted_without_a_hold__is_refused(
+    prescriptions, accepted, hospital, prescription_segment, refused
+):
+    number = accepted()
+
+    with refused(prescriptions.DocumentNotHeld, number=number):
+        prescriptions.release(prescription_segment.id, number, sender=hospital)
 
 
 # Several acts in one transaction

@@ -199,7 +199,7 @@ def test_accept__five_lines_of_the_largest_quantity__keeps_each_apart(
     accept(number, pharmacy)
     assert record(number).remaining == [LARGEST] * 5
 
-    dispense(number, LARGEST, 0, 1, LARGEST - 1, 0, substituted=0b11111)
+    dispense(number, LARGEST, 0, 1, LARGEST - 1, 0, substituted=0b01101)
 
     after = record(number)
     assert after.remaining == [0, LARGEST, LARGEST - 1, 1, LARGEST]

@@ -507,11 +507,11 @@ def test_withdraw__what_was_dispensed__is_owing_again(world: World) -> None:
     number = world.accepted().number
     world.dispense(number, [24])
 
-    world.pharmacy.withdraw(number, reason=3)
+    world.pharmacy.withdraw_dispensing(number, reason=3)
 
     assert tuple(found(world, number).remaining)[:2] == (24, 10)
     with pytest.raises(StateForbids):
-        world.pharmacy.withdraw(number)
+        world.pharmacy.withdraw_dispensing(number)
 
 
 # Policies and repeats

@@ -1560,6 +1560,9 @@ class Prescriptions(DocumentLedger):
     def take_over(self, number: int) -> Call:
         return self._call("takeOver", number)
 
+    def withdraw_dispensing(self, number: int, reason: int) -> Call:
+        return self._call("withdrawDispensing", number, reason)
+
 
 class Invoices(DocumentLedger):
     """`contracts/Invoices.sol`."""

@@ -355,15 +355,22 @@ def claims(session: Session, payer: int | None, status: str | None, index: str) 
 @index_option
 @reading
 def overdue(session: Session, index: str) -> Output:
-    """List prescriptions that a pharmacy has kept for longer than its lease."""
+    """List prescriptions that a pharmacy or its courier has kept beyond the lease."""
     from medledger.index import questions
 
     with session.index(session.auditor(), index) as opened:
         found = questions.overdue(opened, at=opened.last_time())
     rows = [
-        (format_number(one.number), str(one.pharmacy), time_text(one.lease_until)) for one in found
+        (
+            format_number(one.number),
+            str(one.pharmacy),
+            str(one.courier or ""),
+            time_text(one.lease_until),
+        )
+        for one in found
     ]
-    return _listed("overdue", found, Table(("prescription", "pharmacy", "lease ended"), rows))
+    columns = ("prescription", "pharmacy", "courier", "lease ended")
+    return _listed("overdue", found, Table(columns, rows))
 
 
 @audit.command("check", cls=Command, examples=["medledger audit check --since 2026-11-01 --json"])

@@ -172,19 +172,19 @@ def dispense(
 
 
 @click.command(
-    "withdraw",
+    "withdraw-dispensing",
     cls=Command,
-    examples=["medledger withdraw 46080126-0000000003 --reason 1 --key pharmacy.key"],
+    examples=["medledger withdraw-dispensing 46080126-0000000003 --reason 1 --key pharmacy.key"],
 )
 @number_argument
 @reason_option("Why it is withdrawn")
 @acting
-def withdraw(session: Session, number: DocumentNumber, reason: int) -> Output:
+def withdraw_dispensing(session: Session, number: DocumentNumber, reason: int) -> Output:
     """Take back what was dispensed and is still here.
 
     All that was dispensed since the last delivery, within the minutes of the policy.
     """
-    receipt = session.pharmacy().withdraw(number, reason=reason)
+    receipt = session.pharmacy().withdraw_dispensing(number, reason=reason)
     return act_output(number, "withdrawn", receipt, reason=reason)
 
 

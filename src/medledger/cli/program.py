@@ -54,14 +54,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "Confirm, as the hospital of the bill, that a payer's payment has arrived.",
         ),
         "cancel": ("documents", "Cancel a prescription that no pharmacy has."),
+        "request-cancel": ("documents", "Ask the pharmacy that has a prescription to return it."),
         "record": ("records", "Issue and amend records, and log who reads them."),
     },
     "Authority": {
         "licence": ("licences", "Issue, renew, suspend and revoke licences; compare them."),
-        "request-cancel": (
-            "documents",
-            "Ask the pharmacy that has a prescription to return it.",
-        ),
     },
     "Patient": {
         "patient": ("patients", "Make and read the patient's own keys."),
@@ -72,7 +69,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "review": ("prescriptions", "Record a pharmacist's review, by an act of its own."),
         "return": ("prescriptions", "Give an accepted prescription back to the pool."),
         "dispense": ("prescriptions", "Dispense quantities of an accepted prescription."),
-        "withdraw": ("prescriptions", "Take back what was dispensed and is still here."),
+        "withdraw-dispensing": (
+            "prescriptions",
+            "Take back what was dispensed and is still here.",
+        ),
         "hand-over": ("prescriptions", "Hand what was dispensed to a courier."),
         "take-back": (
             "prescriptions",

@@ -495,7 +495,7 @@ class _Demo:
         pharmacy, courier = self.cast.pharmacies[0], self.cast.courier
         patient, deadline = self.cast.patient(key), pharmacy.now() + DAY
         pharmacy.dispense(number, dispensing(quantities))
-        pharmacy.withdraw(number, reason=REASON_WRONG_LOT)
+        pharmacy.withdraw_dispensing(number, reason=REASON_WRONG_LOT)
         desk.role.request_cancel(number, REASON_WRITE_OFF)
         pharmacy.dispense(number, dispensing(quantities, substituted=[1]))
         pharmacy.hand_over(number, courier.institution)

@@ -32,7 +32,7 @@ class ReversalBody(StrictBody):
 
 
 class CancellationBody(StrictBody):
-    """Why a prescription is cancelled."""
+    """Why a prescription is cancelled, or should be."""
 
     reason: ReasonCode
 

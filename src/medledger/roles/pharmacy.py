@@ -82,12 +82,12 @@ class Pharmacy(Carrier):
         """Dispenses many prescriptions; receipts in the order given."""
         return self.sender.send_many([self._dispense(*row) for row in rows])
 
-    def withdraw(self, number: int, *, reason: int = 0) -> Receipt:
+    def withdraw_dispensing(self, number: int, *, reason: int = 0) -> Receipt:
         """Takes back all that was dispensed since the last delivery, while it is here.
 
         Raises `WithdrawalTooLate`, `StateForbids`, `NotThePharmacy`.
         """
-        return self._send(self.ledgers.prescriptions.withdraw(number, reason))
+        return self._send(self.ledgers.prescriptions.withdraw_dispensing(number, reason))
 
     def hand_over(self, number: int, courier: int) -> Receipt:
         """Hands what was dispensed to a courier (institution id).
