@@ -14,7 +14,6 @@ from tests.chain.abi_samples import (
     named,
     samples,
 )
-from web3.datastructures import AttributeDict
 
 from medledger.chain import abi
 from medledger.core.hashing import keccak256
@@ -201,11 +200,15 @@ def revert_data(entry: Item, values: list[object]) -> bytes:
 
 
 def normal(value: object) -> object:
-    """Lists, tuples and structs alike; the last as web3 gives them."""
-    if isinstance(value, AttributeDict):
-        return [normal(item) for item in value.values()]
+    """Lists and tuples alike."""
     if isinstance(value, dict):
-        return {key: normal(item) for key, item in value.items()}
+        return {key: _members(item) for key, item in value.items()}
+    return _members(value)
+
+
+def _members(value: object) -> object:
+    if isinstance(value, dict):  # a struct as web3 gives it
+        return [_members(item) for item in value.values()]
     if isinstance(value, list | tuple):
-        return [normal(item) for item in value]
+        return [_members(item) for item in value]
     return bytes(value) if isinstance(value, bytes) else value

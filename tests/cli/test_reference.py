@@ -149,7 +149,7 @@ def complete(*words: str) -> list[str]:
 
 def test_completion__commands_options_and_choices__are_proposed() -> None:
     assert complete("re") == [
-        *("renew", "reinstate", "release", "reverse", "record", "request-cancel"),
+        *("renew", "reinstate", "release", "reverse", "request-cancel", "record"),
         *("review", "return", "recoup", "repay", "revoke-booking", "relay"),
     ]
     assert complete("key", "") == ["new", "address"]

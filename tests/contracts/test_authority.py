@@ -578,7 +578,7 @@ def test_lock_and_reverse__in_either_order__the_first_wins(
     with refused(invoices.InvoiceInUse, number=locked, locked=1_000, reimbursed=0):
         invoices.reverse(segment, locked, segment, red_letter, 1, sender=hospital)
     invoices.reverse(segment, reversed_, segment, other_red_letter, 1, sender=hospital)
-    with refused(claims.InvoiceIsReversed, number=reversed_, redLetter=other_red_letter):
+    with refused(invoices.InvoiceIsReversed, number=reversed_, redLetter=other_red_letter):
         lock(reversed_, payer, 1_000)
 
     assert claims.usageOf(locked) == (1_000, 0)

@@ -99,10 +99,18 @@ def test_deploy__ledger_or_escrow_of_another_claims_contract__is_refused(
 
 @pytest.mark.parametrize("place", ["invoices", "prescriptions", "escrow"])
 def test_deploy__ledger_of_other_institutions__is_refused(
-    project, institutions, prescriptions, token, supervisor, deploy_refused, lease_period, place
+    project,
+    institutions,
+    policies,
+    prescriptions,
+    token,
+    supervisor,
+    deploy_refused,
+    lease_period,
+    place,
 ):
     others = project.Institutions.deploy(bytes(32), 0, supervisor, sender=supervisor)
-    foreign = project.Prescriptions.deploy(others, lease_period, sender=supervisor)
+    foreign = project.Prescriptions.deploy(others, policies, lease_period, sender=supervisor)
     named = {
         "invoices": (institutions, others, prescriptions, institutions, token),
         "prescriptions": (institutions, institutions, foreign, institutions, token),

@@ -207,16 +207,6 @@ def test_lock_and_settle_many__none_too_many_or_unequal__is_refused(
             claims.lockAndSettleMany(parts[0], head, path, *parts[1:], sender=payer)
 
 
-def test_lock_and_settle_many__as_many_as_can_be__settles_all(claims, issue_bills, payer, many):
-    batch = issue_bills(200)
-
-    receipt = claims.lockAndSettleMany(*many(batch, range(200), payer, 100), sender=payer)
-
-    numbers = [batch.number(index) for index in range(200)]
-    assert len(receipt.logs) == 200
-    assert claims.usagesOf(numbers) == ([0] * 200, [100] * 200)
-
-
 def test_lock_and_settle_many__bill_on_paper_or_reversed_in_part__counts_for_what_is_left(
     claims, invoices, issue_bills, issue_red_letters, payer, many, hospital, stranger, bill_segment,
     refused,

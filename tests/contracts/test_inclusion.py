@@ -70,7 +70,7 @@ def test_open__bill_with_its_proof__stores_what_claims_need(
     assert invoices.invoicesOf([number, batch.number(0)])[0] == invoices.invoiceOf(number)
     assert invoices.reversedBy(number) == 0
     assert not invoices.isReversed(number)
-    assert claims.remainderOf(number) == 2_500
+    assert invoices.claimableOf(number) == 2_500
     assert claims.usageOf(number) == (0, 0)
     not_open(batch.number(2), batch.number(4))
 

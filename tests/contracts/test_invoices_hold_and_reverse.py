@@ -31,7 +31,7 @@ def reverse(invoices, hospital, bill_segment):
 
 
 @pytest.fixture
-def usable(invoices, proof_of):
+def claimable_now(invoices, proof_of):
     """What can be claimed of a bill that may be used."""
 
     def claimable(number):
@@ -57,11 +57,11 @@ def not_usable(invoices, proof_of, refused, stranger):
 
 
 def test_require_usable__bill_that_nobody_opened__needs_its_proof_only(
-    invoices, issue_bills, usable
+    invoices, issue_bills, claimable_now
 ):
     number = issue_bills(3, claimable=2_500).number(1)
 
-    assert usable(number) == 2_500
+    assert claimable_now(number) == 2_500
     assert invoices.invoiceOf(number).claimable == 0
 
 
@@ -70,9 +70,13 @@ def test_require_usable__header_that_was_not_issued__is_refused(
 ):
     header, head, path = issue_bills(3).proof(1)
 
-    for forged in ((*header[:2], 20_000, *header[3:]), (header[0] + 1, *header[1:])):
-        with refused(invoices.ProofInvalid, number=forged[0]):
-            invoices.requireUsable.transact([forged], head, path, sender=stranger)
+    forged = (*header[:2], 20_000, *header[3:])
+
+    with refused(invoices.ProofInvalid, number=header[0]):
+        invoices.requireUsable.transact([forged], head, path, sender=stranger)
+    with refused(invoices.IndexOutOfOrder, index=3, count=3):
+        past = (header[0] + 2, *header[1:])
+        invoices.requireUsable.transact([past], head, path, sender=stranger)
 
 
 def test_require_usable__header_without_patient_or_with_too_much_prescribed__is_refused(
@@ -96,7 +100,7 @@ def test_require_usable__while_paused__is_refused(invoices, open_bill, superviso
 
 
 def test_hold__opened_bill__forbids_its_use_only(
-    invoices, open_bills, hospital, hold, emits, not_usable, usable
+    invoices, open_bills, hospital, hold, emits, not_usable, claimable_now
 ):
     number, neighbour = open_bills(2)
     before = invoices.invoiceOf(number)
@@ -108,11 +112,11 @@ def test_hold__opened_bill__forbids_its_use_only(
     assert invoices.invoiceOf(number) == before
     not_usable(number, invoices.DocumentIsHeld, number=number)
     assert invoices.holdOf(neighbour) == Hold.AS_ISSUED
-    usable(neighbour)
+    claimable_now(neighbour)
 
 
 def test_release__held_bill__allows_its_use(
-    invoices, open_bills, hospital, hold, release, emits, not_usable, usable
+    invoices, open_bills, hospital, hold, release, emits, not_usable, claimable_now
 ):
     number, neighbour = open_bills(2)
     hold(number)
@@ -122,7 +126,7 @@ def test_release__held_bill__allows_its_use(
 
     emits(receipt, invoices.DocumentReleased(number=number, by=hospital))
     assert invoices.holdOf(number) == Hold.RELEASED
-    usable(number)
+    claimable_now(number)
     not_usable(neighbour, invoices.DocumentIsHeld, number=neighbour)
 
 
@@ -142,7 +146,7 @@ def test_release__held_bill__allows_its_use(
     ],
 )
 def test_hold__every_history__says_whether_the_bill_is_usable(
-    invoices, open_bill, hold, release, not_usable, born_on_hold, acts, usable
+    invoices, open_bill, hold, release, not_usable, born_on_hold, acts, usable, claimable_now
 ):
     number = open_bill(on_hold=born_on_hold)
 
@@ -151,7 +155,7 @@ def test_hold__every_history__says_whether_the_bill_is_usable(
 
     assert invoices.invoiceOf(number).bornOnHold == born_on_hold
     if usable:
-        assert usable(number) == 10_000
+        assert claimable_now(number) == 10_000
     else:
         not_usable(number, invoices.DocumentIsHeld, number=number)
 
@@ -161,7 +165,16 @@ def test_hold__every_history__says_whether_the_bill_is_usable(
     [(False, "hold", False), (True, "hold", False), (True, "hold release", True)],
 )
 def test_hold__before_the_bill_is_opened__counts_afterwards(
-    invoices, issue_bills, stranger, hold, release, not_usable, born_on_hold, acts, usable
+    invoices,
+    issue_bills,
+    stranger,
+    hold,
+    release,
+    not_usable,
+    born_on_hold,
+    acts,
+    usable,
+    claimable_now,
 ):
     batch = issue_bills(1, on_hold=born_on_hold)
     for act in acts.split():
@@ -170,7 +183,7 @@ def test_hold__before_the_bill_is_opened__counts_afterwards(
     invoices.open(*batch.proof(), sender=stranger)
 
     if usable:
-        usable(batch.number())
+        claimable_now(batch.number())
     else:
         not_usable(batch.number(), invoices.DocumentIsHeld, number=batch.number())
 
@@ -187,7 +200,7 @@ def test_release__bill_that_was_born_free_and_never_held__is_refused(
 
 @pytest.mark.parametrize("born_on_hold", [False, True])
 def test_release__bill_that_is_not_opened_and_never_held__is_refused(
-    invoices, issue_bills, stranger, release, refused, born_on_hold, usable
+    invoices, issue_bills, stranger, release, refused, born_on_hold, claimable_now
 ):
     # Nobody knows yet what its header says.
     batch = issue_bills(1, on_hold=born_on_hold)
@@ -197,7 +210,7 @@ def test_release__bill_that_is_not_opened_and_never_held__is_refused(
     if born_on_hold:
         invoices.open(*batch.proof(), sender=stranger)
         release(batch.number())
-        usable(batch.number())
+        claimable_now(batch.number())
 
 
 def test_hold__by_another_key_of_the_hospital__names_that_key(
@@ -293,7 +306,7 @@ def test_hold_or_release__unknown_segment__is_refused(invoices, open_bill, hospi
 
 
 def test_reverse__unused_bill__marks_both_bills(
-    invoices, claims, open_bills, hospital, reverse, emits, not_usable, usable
+    invoices, claims, open_bills, hospital, reverse, emits, not_usable, claimable_now
 ):
     number, red_letter, neighbour = open_bills(3)
     before = invoices.invoicesOf([number, red_letter, neighbour])
@@ -323,7 +336,7 @@ def test_reverse__unused_bill__marks_both_bills(
     ]
     not_usable(number, invoices.InvoiceIsReversed, number=number, redLetter=red_letter)
     not_usable(red_letter, invoices.InvoiceIsRedLetter, number=red_letter)
-    usable(neighbour)
+    claimable_now(neighbour)
 
 
 def test_reverse__bills_that_are_not_opened__standing_outlasts_the_opening(
@@ -336,7 +349,7 @@ def test_reverse__bills_that_are_not_opened__standing_outlasts_the_opening(
 
     assert receipt.events[0].amount == 0  # nobody has told the ledger what it was
     assert invoices.isReversed(number)
-    not_usable(number, invoices.InvoiceNotOpened, number=number)
+    not_usable(number, invoices.InvoiceIsReversed, number=number, redLetter=red_letter)
     for index in range(2):
         invoices.open(*batch.proof(index), sender=stranger)
     assert invoices.claimableOf(number) == 0
@@ -598,7 +611,7 @@ def test_reverse_part__opened_bill__reduces_what_can_be_claimed(
     reverse_part,
     emits,
     not_usable,
-    usable,
+    claimable_now,
 ):
     number, neighbour = open_bills(2)
     letters = issue_red_letters(number, 3_000)
@@ -619,7 +632,7 @@ def test_reverse_part__opened_bill__reduces_what_can_be_claimed(
         ),
     )
     assert invoices.claimableOf(number) == 7_000
-    assert usable(number) == 7_000
+    assert claimable_now(number) == 7_000
     assert invoices.invoiceOf(number)[:4] == before[:4]
     assert invoices.invoiceOf(number).standing == Standing.PARTLY_REVERSED
     assert invoices.originalOf(red_letter) == number
@@ -883,7 +896,7 @@ def void_paper(invoices, hospital, bill_segment):
 
 
 def test_exchange__opened_bill__has_no_use_here_until_the_paper_is_void(
-    invoices, open_bills, hospital, exchange, void_paper, emits, not_usable, usable
+    invoices, open_bills, hospital, exchange, void_paper, emits, not_usable, claimable_now
 ):
     number, neighbour = open_bills(2)
     before = invoices.invoiceOf(number)
@@ -895,15 +908,15 @@ def test_exchange__opened_bill__has_no_use_here_until_the_paper_is_void(
     assert invoices.invoiceOf(number)[:4] == before[:4]
     assert invoices.claimableOf(number) == 10_000
     not_usable(number, invoices.InvoiceOnPaper, number=number)
-    usable(neighbour)
+    claimable_now(neighbour)
     receipt = void_paper(number)
     emits(receipt, invoices.PaperVoided(number=number, by=hospital))
     assert invoices.invoiceOf(number) == before
-    usable(number)
+    claimable_now(number)
 
 
 def test_exchange__bill_that_is_not_opened__outlasts_the_opening(
-    invoices, issue_bills, stranger, exchange, void_paper, not_usable, usable
+    invoices, issue_bills, stranger, exchange, void_paper, not_usable, claimable_now
 ):
     batch = issue_bills(1)
     exchange(batch.number())
@@ -912,11 +925,11 @@ def test_exchange__bill_that_is_not_opened__outlasts_the_opening(
 
     not_usable(batch.number(), invoices.InvoiceOnPaper, number=batch.number())
     void_paper(batch.number())
-    usable(batch.number())
+    claimable_now(batch.number())
 
 
 def test_exchange__bill_reversed_in_part__comes_back_as_it_was(
-    invoices, open_bill, issue_red_letters, reverse_part, exchange, void_paper, usable
+    invoices, open_bill, issue_red_letters, reverse_part, exchange, void_paper, claimable_now
 ):
     number = open_bill()
     reverse_part(number, issue_red_letters(number, 1_000))
@@ -926,7 +939,7 @@ def test_exchange__bill_reversed_in_part__comes_back_as_it_was(
     void_paper(number)
 
     assert invoices.invoiceOf(number).standing == Standing.PARTLY_REVERSED
-    assert usable(number) == 9_000
+    assert claimable_now(number) == 9_000
 
 
 def test_exchange__locked_or_reimbursed_bill__is_refused(

@@ -55,7 +55,9 @@ def test_events__every_one_that_a_contract_declares__is_expected_by_a_test(proje
         event.name for name in CONTRACTS for event in getattr(project, name).contract_type.events
     }
 
-    assert {name for name in declared if f".{name}(" not in source} == NEVER_EMITTED
+    # By ape's own events, or by `logged` where they have structs.
+    expected = {name for name in declared if f".{name}(" in source or f'"{name}"' in source}
+    assert declared - expected == NEVER_EMITTED
 
 
 def test_functions__every_one_that_a_contract_has__is_called_by_a_test(project, source):

@@ -392,7 +392,7 @@ def test_terms__a_prescription__are_what_the_contract_reads(on_hold: bool) -> No
     assert found == PrescriptionTerms(
         authored_at=1767576600,
         valid_until=1767835800,
-        licence=469905260000000009,
+        licence=330801260000000003,
         drug_class=2,
         quantities=(24, 10, 6),
         substitutable=0b010,

@@ -304,11 +304,11 @@ def test_lock__by_somebody_who_is_no_payer__is_refused(
         world.payer.lock(evidence, world.allow(receipt.number, 1000))
 
 
-def test_lock__an_eighth_payer__too_many_until_one_lets_go(
+def test_lock__a_sixth_payer__too_many_until_one_lets_go(
     world: World, receipt: IssueReceipt, evidence: Evidence
 ) -> None:
     payers = {}
-    for i in range(8):
+    for i in range(6):
         key = key_of(f"payer {i}")
         id_ = world.supervisor.accredit(f"payer {i}", Kind.PAYER, address_of(key))
         payers[id_] = Payer(world.ledgers, key)
@@ -317,16 +317,16 @@ def test_lock__an_eighth_payer__too_many_until_one_lets_go(
         signed = world.patient.authorise_claim(receipt.number, id_, 100, deadline=world.deadline)
         payers[id_].lock(evidence, signed)
 
-    *seven, eighth = payers
-    for id_ in seven:
+    *five, sixth = payers
+    for id_ in five:
         lock(id_)
 
     with pytest.raises(TooManyLocks):
-        lock(eighth)
+        lock(sixth)
 
-    payers[seven[3]].withdraw(receipt.number)
-    lock(eighth)
-    assert world.ledgers.claims.usage_of(receipt.number) == (700, 0)
+    payers[five[3]].withdraw(receipt.number)
+    lock(sixth)
+    assert world.ledgers.claims.usage_of(receipt.number) == (500, 0)
 
 
 def test_lock_many__used_and_unused_bills__each_is_locked(world: World) -> None:

@@ -17,8 +17,9 @@ from medledger.core.tree import share_paths
 from medledger.errors import AuthorisationMismatch, MalformedEvidence
 from medledger.roles.role import Role
 
-AT_ONCE = 200
-"""Claims that the contract takes in one transaction."""
+AT_ONCE = 150
+"""Claims in one transaction. The contract takes 200, which are more bytes than the 128 KB that
+nodes of geth's kind take."""
 
 Claimed = tuple[Evidence, Signed, Decision]
 """What locking and settling one bill takes."""
@@ -60,7 +61,7 @@ class Payer(Role):
         return self._send(self._at_once([(evidence, authorisation, decision)]))
 
     def lock_and_settle_many(self, rows: Sequence[Claimed]) -> Iterator[Receipt]:
-        """Locks and settles many bills, up to 200 of one batch in a transaction with one proof.
+        """Locks and settles many bills, up to 150 of one batch in a transaction with one proof.
 
         A receipt for each transaction, in order of batch. One claim that is refused refuses its
         whole transaction.
