@@ -24,7 +24,7 @@
     │       OutOfGas), ToolMissing, PortUnusable
     ├── SetupError               keys, manifest or store are missing or wrong  exit 7
     │   └── ManifestMissing, ManifestInvalid, NotDeployed, KeyMissing, StoreError, EndorserFailed,
-    │       NoSegment, NotIssued, NotFound
+    │       NoSegment, NotIssued, NotFound, IndexBehind
     └── AuditError               chain and records disagree                exit 8
         └── AuditMismatch, FraudWentThrough, IrregularityFound
 
@@ -773,6 +773,11 @@ class NotIssued(SetupError):
 
 class NotFound(SetupError):
     message = "{what} is not in {where}"
+
+
+class IndexBehind(SetupError):
+    message = "the index ends at {until}, before {at}"
+    hint = "read on: medledger audit sync"
 
 
 # Audit

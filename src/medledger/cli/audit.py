@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from medledger.cli.audit_state import state
 from medledger.cli.command import HELP_NAMES, Command, DefaultFamily
 from medledger.cli.options import (
     INSTITUTION,
@@ -133,6 +134,9 @@ def audit() -> None:
     Without a command: rebuild. The others ask an index, a database of all events that sync makes
     and brings up to date.
     """
+
+
+audit.add_command(state)
 
 
 @audit.command(

@@ -138,11 +138,13 @@ class EventIndex:
         institution: int | None = None,
         segment: int | None = None,
         since: int | None = None,
+        until: int | None = None,
+        names_number: bool | None = None,
     ) -> Iterator[Found]:
         """The events that fit all that is asked, in chain order, in pages.
 
-        A number fits where it is named second too, and so does an institution. `since` is a time
-        in Unix seconds.
+        A number fits where it is named second too, and so does an institution. `since` and `until`
+        are times in Unix seconds, both included; `names_number` is whether an event names a number.
         """
         wanted: list[ColumnElement[bool]] = []
         if listed := list(names):
@@ -156,23 +158,33 @@ class EventIndex:
             wanted.append(events.c.segment == segment)
         if since is not None:
             wanted.append(blocks.c.time >= since)
+        if until is not None:
+            wanted.append(blocks.c.time <= until)
+        if names_number is not None:
+            column = events.c.number
+            wanted.append(column.is_not(None) if names_number else column.is_(None))
         return self._pages(wanted)
 
     def life(self, number: int, contracts: Iterable[str]) -> list[Found]:
-        """The events of these contracts over a document: the batch that it is in, then all that
+        """The events of these contracts over a document: of the batch that it is in, then all that
         name it."""
-        among = events.c.contract.in_(list(contracts))
-        is_batch = events.c.name == "BatchIssued"
+        listed = list(contracts)
+        among = events.c.contract.in_(listed)
         last = (
             select(func.max(events.c.number))
-            .where(among, is_batch, events.c.number <= number)
+            .where(among, events.c.name == "BatchIssued", events.c.number <= number)
             .scalar_subquery()
         )
-        batches = self._pages([among, is_batch, events.c.number == last])
+        is_of_batch = events.c.name.in_(_OF_BATCHES)
+        batch = list(self._pages([among, is_of_batch, events.c.number == last]))
         own = self.events(number=number)
-        listed = set(contracts)
+        is_in = any(
+            number < e.arguments["first"] + e.arguments["count"]
+            for e in batch
+            if e.name == "BatchIssued"
+        )
         return [
-            *(b for b in batches if number < b.arguments["first"] + b.arguments["count"]),
+            *(batch if is_in else []),
             *(e for e in own if e.contract in listed and e.name not in _OF_RANGES),
         ]
 
@@ -255,7 +267,8 @@ class EventIndex:
         }
 
 
-_OF_RANGES = ("BatchIssued", "SegmentAllotted")
+_OF_BATCHES = ("BatchIssued", "BatchEndorsed")
+_OF_RANGES = (*_OF_BATCHES, "SegmentAllotted", "SegmentWithdrawn")
 """Events whose number is the first of many."""
 
 

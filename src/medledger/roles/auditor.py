@@ -33,6 +33,7 @@ from medledger.errors import (
     UnknownField,
 )
 from medledger.index import EventIndex, Synced, sync
+from medledger.index.history import Held, document_at, replay
 from medledger.index.questions import life
 from medledger.roles.ledger_of import ledger_of
 from medledger.roles.role import Role
@@ -173,28 +174,29 @@ class Auditor(Role):
         depth = manifest.confirmations if confirmations is None else confirmations
         return sync(index, nodes, confirmations=depth, advance=advance)
 
-    def rebuild(self, index: EventIndex) -> Audit:
+    def rebuild(self, index: EventIndex, *, at: int | None = None, compares: bool = False) -> Audit:
         """The state that the events of an index make, and the rules that it breaks.
 
-        Storage is not read: `audit` compares with it.
+        With `at`, Unix seconds, as it was then. With `compares` also what storage holds otherwise,
+        at the last block read: an older one than the latest needs a node that keeps old states.
         """
-        contracts = self.ledgers.manifest.contracts
-        state = Replay(self.ledgers)
-        count = 0
-        unknown = []
-        for found in index.events():
-            if not found.name:
-                place = f"log {found.log_index} of block {found.block}"
-                unknown.append(f"{place} is an event that this version does not know")
-                continue
-            event = on_chain.EVENTS[found.name](found.arguments)
-            address = contracts[found.contract].address
-            logged = Logged(event, address, found.block, found.transaction, found.log_index)
-            state.apply(logged, found.time)
-            count += 1
-        time = index.last_time()
+        state, count, problems = replay(self.ledgers, index.events(until=at))
+        time = index.last_time() if at is None else at
         block = index.place().next_block - 1
-        return Audit(state, block, time, count, unknown + state.breaches(time))
+        if compares:
+            problems += state.differences(self.ledgers.at(block), time)
+        return Audit(state, block, time, count, problems + state.breaches(time))
+
+    def document_at(
+        self, index: EventIndex, number: int, kind: DocumentKind, at: int | None = None
+    ) -> Held:
+        """What the contracts held of a document at a time, by the events of an index.
+
+        `at` is by default the last block read. Raises `IndexBehind` or `NotFound`.
+        """
+        return document_at(
+            index, self.ledgers, number, kind, index.last_time() if at is None else at
+        )
 
     def _verify_anchor(self, evidence: Evidence, expected: bytes) -> None:
         ledger = ledger_of(self.ledgers, evidence.kind)

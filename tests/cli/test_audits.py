@@ -1,0 +1,45 @@
+"""The auditor's questions and checks on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.cli.running import Town, run
+
+
+@pytest.fixture
+def index(town: Town, tmp_path: Path) -> str:
+    """The address of an index of the town's chain."""
+    url = f"sqlite:///{tmp_path / 'index.db'}"
+    sync(url)
+    return url
+
+
+def sync(index: str) -> None:
+    assert run("audit", "sync", "--index", index, "--json").code == 0
+
+
+def test_audit_state__a_locked_bill__then_and_before(
+    town: Town, index: str, tmp_path: Path
+) -> None:
+    number = town.bill()
+    evidence = town.evidence(number, tmp_path)
+    signed = town.claim(number, "payer", 500, tmp_path)
+    assert town.act("payer", "lock", evidence, "--authorisation", signed).code == 0
+    sync(index)
+    steps = run("trace", number, "--index", index, "--json").json["steps"]
+    locked = steps[-1]["time"]
+
+    people = run("audit", "state", number, "--index", index)
+    now = run("audit", "state", number, "--index", index, "--json").json
+    before = run("audit", "state", number, "--at", locked - 1, "--index", index, "--json").json
+
+    assert (now["locked_minor"], before["locked_minor"]) == (500, 0)
+    assert now["held"]["claims"][0]["status"] == "locked"
+    assert "claims" not in before["held"]
+    assert "locked (minor units)      500" in people.out
+    early = run("audit", "state", number, "--at", "2020-01-01", "--index", index)
+    assert (early.code, "is not in the chain by then" in early.err) == (7, True)
+    late = run("audit", "state", number, "--at", "2200-01-01T08:00:00+08:00", "--index", index)
+    assert (late.code, "before 2200-01-01T00:00:00Z" in late.err) == (7, True)
