@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from tests.index.chronicle import Chronicle
 from tests.index.reading import lives
+from tests.roles.test_audit import Storage
 from tests.roles.world import BILL_CODE, LOCK_PERIOD, SERIALS, World, bill
 
 from medledger.core.numbers import DocumentKind
@@ -157,3 +161,28 @@ def test_document_at__before_its_issue_or_after_the_index__named(
         world.auditor.document_at(told, number, "Invoice", issued.time - 1)
     with pytest.raises(IndexBehind, match="the index ends at"):
         world.auditor.document_at(told, number, "Invoice", told.last_time() + 1)
+
+
+def test_rebuild__storage_that_no_event_explains__is_told_where_it_is_compared(
+    told: EventIndex, world: World
+) -> None:
+    first = world.issued("unopened").head.first
+    sync(told, [world.rpc])
+    assert world.auditor.rebuild(told, compares=True).mismatches == []
+    storage = Storage(world.rpc, world.ledgers.invoices.address)
+
+    storage.change(storage.of_key(first), 1)
+
+    (mismatch,) = world.auditor.rebuild(told, compares=True).mismatches
+    assert mismatch.startswith(f"batch {first}: events say ")
+    assert world.auditor.rebuild(told).mismatches == []
+
+
+def test_rebuild__an_event_of_what_no_event_made__is_told(world: World, tmp_path: Path) -> None:
+    chronicle = Chronicle(f"sqlite:///{tmp_path / 'impossible.db'}", world.ledgers.manifest)
+    chronicle.tell("InstitutionSuspended", at=1, institution=9)
+
+    (mismatch,) = world.auditor.rebuild(chronicle.index).mismatches
+
+    assert "is InstitutionSuspended of what no event made: 9" in mismatch
+    chronicle.index.close()

@@ -16,8 +16,9 @@ from sqlalchemy import create_engine, text
 from tests.chain.nodes import Relay, each, refusal
 from tests.index.reading import expected, held, lives
 from tests.roles.programs import STOPPED, start
-from tests.roles.world import World
+from tests.roles.world import World, key_of
 
+from medledger.chain.keys import address_of
 from medledger.chain.local import LocalChain
 from medledger.chain.rpc import Rpc
 from medledger.errors import LogsOmitted, NodesDisagree, RpcUnavailable, StoreError
@@ -116,6 +117,74 @@ def test_life__of_each_document__is_what_the_chain_alone_says(
         assert [(s.name, s.block, s.time, s.transaction) for s in steps] == [
             (e.name, e.block, e.time, e.transaction) for e in found
         ]
+
+
+def refuse(world: World) -> bytes:
+    """A payer's transaction that Institutions refuses, sent all the same; its hash."""
+    call = world.ledgers.institutions.suspend(world.ids["hospital"], 1)
+    sender = address_of(key_of("payer"))
+    world.rpc.request("anvil_impersonateAccount", sender)
+    given = {"from": sender, "to": call.to, "data": "0x" + call.data.hex()}
+    free = {"gas": hex(200_000), "gasPrice": "0x0"}
+    sent = world.rpc.request("eth_sendTransaction", given | free)
+    world.rpc.request("anvil_stopImpersonatingAccount", sender)
+    return bytes.fromhex(sent[2:])
+
+
+def test_sync__a_transaction_that_a_contract_refused__is_kept_until_the_chain_takes_it_back(
+    index: EventIndex, world: World
+) -> None:
+    world.issued()
+    hash_ = refuse(world)
+    sync(index, [world.rpc])
+
+    (kept,) = index.refused()
+    assert (kept.transaction, kept.name) == (hash_, "Institutions.suspend refused")
+    assert (kept.sender, kept.time) == (address_of(key_of("payer")), world.now())
+
+    reorganise(world, 1)
+    world.pass_time(60)
+    sync(index, [world.rpc])
+    assert index.refused() == []
+
+
+def test_sync__one_of_two_nodes_hides_a_refused_transaction__named(
+    file_index: EventIndex, world: World, anvil: LocalChain
+) -> None:
+    refuse(world)
+
+    def answer(call: dict[str, Any], found: Any) -> Any:
+        if call["method"] == "eth_getTransactionReceipt":
+            return {**found, "result": {**found["result"], "status": "0x1"}}
+        return found
+
+    with Relay(anvil.url) as relay:
+        relay.after = lambda calls, body: each(calls, body, answer)
+        with pytest.raises(NodesDisagree, match="refused transactions"):
+            sync(file_index, [world.rpc, Rpc(relay.url)])
+
+    assert file_index.refused() == []
+
+
+def test_open__an_index_of_before_refused_attempts__is_read_again_whole(
+    index_url: str, world: World
+) -> None:
+    lives(world)
+    refuse(world)
+    with closing(EventIndex(index_url, world.ledgers.manifest)) as opened:
+        sync(opened, [world.rpc])
+    engine = create_engine(index_url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE refused"))
+        connection.execute(text("DROP INDEX events_without_number"))
+        connection.execute(text("UPDATE alembic_version SET version_num = 'index_0001'"))
+    engine.dispose()
+
+    with closing(EventIndex(index_url, world.ledgers.manifest)) as opened:
+        sync(opened, [world.rpc])
+
+        assert held(opened) == expected(world)
+        assert len(opened.refused()) == 1
 
 
 # Stops, restarts, upgrades, and others
@@ -227,7 +296,7 @@ def test_open__a_hospitals_store__refused_and_the_other_way(tmp_path: Path, worl
 
     with pytest.raises(StoreError, match="has schema 0003"):
         EventIndex(store, world.ledgers.manifest)
-    with pytest.raises(StoreError, match="has schema index_0001"):
+    with pytest.raises(StoreError, match="has schema index_0002"):
         DocumentStore(index)
 
 

@@ -361,17 +361,29 @@ def overdue(session: Session, index: str) -> Output:
 
 @audit.command("check", cls=Command, examples=["medledger audit check --since 2026-11-01 --json"])
 @since_option
+@click.option(
+    "--storage/--no-storage",
+    "compares",
+    default=True,
+    show_default=True,
+    help="Compare what the contracts hold at the last block read, too.",
+)
 @index_option
 @reading
-def check(session: Session, since: int | None, index: str) -> Output:
-    """Look for what the contracts allow and a person should look at.
+def check(session: Session, since: int | None, compares: bool, index: str) -> Output:
+    """Look for what no contract may hold, and for what a person should look at.
 
-    Exits with 8 if anything is found, so that a scheduler can tell.
+    The state is rebuilt from the events, its invariants are checked, and storage is compared with
+    it; then each rule looks for its own. Exits with 8 if anything is found, so that a scheduler can
+    tell.
     """
     from medledger.index import findings
 
-    with session.index(session.auditor(), index) as opened:
-        found = findings.check(opened, since=since or 0)
+    auditor = session.auditor()
+    with session.index(auditor, index) as opened:
+        rebuilt = auditor.rebuild(opened, compares=compares)
+        found = findings.broken(rebuilt.mismatches)
+        found += findings.check(opened, since=since or 0)
     data = {
         "findings": [
             {
@@ -387,7 +399,10 @@ def check(session: Session, since: int | None, index: str) -> Output:
             for one in found
         ]
     }
-    rows = [(one.severity, one.rule, time_text(one.time), one.what) for one in found]
+    rows = [
+        (one.severity, one.rule, time_text(one.time) if one.evidence else "", one.what)
+        for one in found
+    ]
     failure = IrregularityFound(count=len(found), first=found[0].what) if found else None
     shown: list[str | Table] = [Table(("severity", "rule", "last event", "what"), rows)]
     return Output(data, shown if found else ["nothing found"], failure)
