@@ -15,11 +15,12 @@
     │   └── NumberAlreadyIssued, OverRemainder, StateForbids, ... (`REFUSALS`)
     ├── EvidenceError            evidence does not hold                    exit 5
     │   └── MalformedEvidence, BodyMismatch, HeaderMismatch, PathMismatch,
-    │       AnchorMismatch, IssuerMismatch, StatusMismatch
+    │       AnchorMismatch, IssuerMismatch, StatusMismatch, MalformedProof, ProofMismatch
     ├── ChainError               the chain cannot be used                  exit 6
     │   ├── RpcUnavailable       the only family worth retrying
     │   ├── RpcError             the node refused a request
     │   ├── NodesDisagree, LogsOmitted   a node does not tell the truth
+    │   ├── ProofUnavailable     a node tells storage without its proof
     │   └── WrongChain, ContractMissing, TransactionFailed (TransactionReverted,
     │       OutOfGas), ToolMissing, PortUnusable
     ├── SetupError               keys, manifest or store are missing or wrong  exit 7
@@ -661,6 +662,18 @@ class StatusMismatch(EvidenceError):
     message = "{problem}"
 
 
+class MalformedProof(EvidenceError):
+    step = "proof format"
+    message = "the proof file is malformed: {problem}"
+
+
+class ProofMismatch(EvidenceError):
+    """A storage proof that does not hold."""
+
+    step = "proof"
+    message = "{problem}"
+
+
 # Chain
 
 
@@ -702,6 +715,11 @@ class NodesDisagree(ChainError):
 class LogsOmitted(ChainError):
     message = "{url} left out {count} logs of block {block} that its receipts have"
     hint = "use another node; nothing of this block was stored"
+
+
+class ProofUnavailable(ChainError):
+    message = "{url} gives no proof of what is stored: {problem}"
+    hint = "ask a node with eth_getProof that keeps the state of this block"
 
 
 class TransactionFailed(ChainError):

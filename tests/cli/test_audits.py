@@ -43,3 +43,24 @@ def test_audit_state__a_locked_bill__then_and_before(
     assert (early.code, "is not in the chain by then" in early.err) == (7, True)
     late = run("audit", "state", number, "--at", "2200-01-01T08:00:00+08:00", "--index", index)
     assert (late.code, "before 2200-01-01T00:00:00Z" in late.err) == (7, True)
+
+
+def test_audit_proof__of_a_bill__is_verified_without_a_node(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, file = town.bill(), tmp_path / "proof.json"
+    made = run("audit", "proof", number, "--out", file, "--json").json
+    verify = ("audit", "verify-proof", file, "--deployment", town.manifest)
+    monkeypatch.setenv("MEDLEDGER_RPC", "http://127.0.0.1:1")
+
+    people = run(*verify, "--block-hash", made["block_hash"])
+    machines = run(*verify, "--block-hash", made["block_hash"], "--json").json
+    wrong = run(*verify, "--block-hash", "0x" + 64 * "1", "--json")
+
+    assert f"{number} (invoice): holds in block {made['block']}" in people.out
+    heads = [one for one in machines["values"] if one["variable"].startswith("headHashOf")]
+    assert (heads[0]["contract"], len(heads[0]["value"])) == ("Invoices", 66)
+    assert (wrong.code, wrong.error["code"], wrong.error["step"]) == (5, "ProofMismatch", "proof")
+    assert run(*verify, "--block-hash", "0x12").code == 2
+    file.write_text("{}")
+    assert run(*verify, "--block-hash", made["block_hash"]).code == 5

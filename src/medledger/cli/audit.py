@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from medledger.cli.audit_proof import proof, verify_proof
 from medledger.cli.audit_state import state
 from medledger.cli.command import HELP_NAMES, Command, DefaultFamily
 from medledger.cli.options import (
@@ -137,6 +138,8 @@ def audit() -> None:
 
 
 audit.add_command(state)
+audit.add_command(proof)
+audit.add_command(verify_proof)
 
 
 @audit.command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from medledger.core.numbers import DocumentKind
     from medledger.index.history import Held, Part
 
+BEYOND_NUMBERS = 10**18
 _TIMES = ("until", "from", "since", "at")
 
 
@@ -75,7 +77,7 @@ def _data(held: Held) -> dict[str, Any]:
 
 def _part(part: Part) -> dict[str, Any]:
     found: dict[str, Any] = {"keys": list(part.keys)} if part.keys else {}
-    found |= {name: _plain(value) for name, value in _values(part.value).items()}
+    found |= {name: plain(value) for name, value in _values(part.value).items()}
     if part.over:
         found["over"] = list(part.over)
     if part.is_expired:
@@ -119,12 +121,19 @@ def _shown(part: Part) -> dict[str, str]:
     for name, value in _values(part.value).items():
         if not value or value == "0x" + 40 * "0":
             continue
-        is_time = isinstance(value, int) and name.rpartition("_")[2] in _TIMES
-        text = time_text(value) if is_time else str(as_plain(_plain(value))).replace("_", " ")
+        text = shown_value(name, value)
         found[name] = f"{text} (over)" if name in part.over and part.is_live(name) else text
     if part.is_expired:
         found["status"] = "expired"
     return found
+
+
+def shown_value(name: str, value: Any) -> str:
+    """A value as people read it, by its name: what ends in `until` and the like is a time."""
+    word = re.sub("([A-Z])", r"_\1", name).lower().rpartition("_")[2]
+    if isinstance(value, int) and word in _TIMES:
+        return time_text(value)
+    return str(as_plain(plain(value))).replace("_", " ")
 
 
 def _values(value: Any) -> dict[str, Any]:
@@ -134,12 +143,13 @@ def _values(value: Any) -> dict[str, Any]:
     return {"value": value}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Numbers of documents as printed on them, entries within entries by their fields."""
     if type(value) is int and value > BILL_NUMBER_SPAN:
-        return format_number(value)
+        # Words that hold several values packed are no numbers.
+        return format_number(value) if value < BEYOND_NUMBERS else hex(value)
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if is_dataclass(value):
-        return {key: _plain(item) for key, item in _values(value).items()}
+        return {key: plain(item) for key, item in _values(value).items()}
     return value

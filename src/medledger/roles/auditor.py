@@ -9,32 +9,36 @@ It trusts a node and the deployment manifest that it was given, and no hospital'
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+
+from pydantic.alias_generators import to_camel
 
 from medledger.chain import abi
 from medledger.chain import bindings as on_chain
 from medledger.chain.deployment import connect
 from medledger.chain.events import Logged, fetch_events
+from medledger.chain.proof import Proof, fetch_proof
 from medledger.chain.replay import Replay
 from medledger.chain.rpc import Rpc
 from medledger.core.canonical import Json, canonical
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import Header, LicenceHeader, keccak256, name_hash
 from medledger.core.kinds import KINDS
-from medledger.core.numbers import DocumentKind, format_number
+from medledger.core.numbers import BILL_NUMBER_SPAN, DocumentKind, format_number
 from medledger.core.reads import ReadProof
 from medledger.core.states import Hold
 from medledger.errors import (
     AnchorMismatch,
     IssuerMismatch,
     MalformedEvidence,
+    NotFound,
     StatusMismatch,
     UnknownField,
 )
 from medledger.index import EventIndex, Synced, sync
 from medledger.index.history import Held, document_at, replay
-from medledger.index.questions import life
+from medledger.index.questions import LIFE_OF, life
 from medledger.roles.ledger_of import ledger_of
 from medledger.roles.role import Role
 
@@ -198,6 +202,20 @@ class Auditor(Role):
             index, self.ledgers, number, kind, index.last_time() if at is None else at
         )
 
+    def prove(
+        self, number: int, kind: DocumentKind = "Invoice", *, block: int | None = None
+    ) -> Proof:
+        """What the contracts hold of a document at a block, with its storage proofs.
+
+        `block` is the latest by default. Raises `ProofUnavailable`, `NotFound`.
+        """
+        steps = self.trace(number, kind)
+        if not steps:
+            raise NotFound(what=f"{kind.lower()} {format_number(number)}", where="the ledger")
+        at = self.ledgers.rpc.block_number() if block is None else block
+        contracts = (*LIFE_OF[kind], "Institutions")
+        return fetch_proof(self.ledgers, number, kind, _keys(number, steps), contracts, at)
+
     def _verify_anchor(self, evidence: Evidence, expected: bytes) -> None:
         ledger = ledger_of(self.ledgers, evidence.kind)
         anchor = evidence.anchor
@@ -333,6 +351,24 @@ class Auditor(Role):
     def _with_times(self, portion: list[Logged]) -> list[tuple[Logged, int]]:
         times = self.ledgers.rpc.timestamps([logged.block for logged in portion])
         return [(logged, times[logged.block]) for logged in portion]
+
+
+def _keys(number: int, steps: list[Step]) -> list[dict[str, int | str]]:
+    """The names of mappings' keys, with the values that a document and each event name together."""
+    document: dict[str, int | str] = {
+        "number": number,
+        "original": number,
+        "amendment": number,
+        "code": number // BILL_NUMBER_SPAN,
+    }
+    found = [document]
+    for step in steps:
+        said = {to_camel(f.name): getattr(step.event, f.name) for f in fields(step.event)}
+        named = {name: v for name, v in said.items() if type(v) in (int, str)}
+        if "by" in named:
+            named["account"] = named.pop("by")
+        found.append(document | named)
+    return found
 
 
 def _utc(seconds: int) -> str:
