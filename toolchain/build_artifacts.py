@@ -204,6 +204,7 @@ def artifact(
             "evmVersion": settings["evm_version"],
             "optimizerRuns": settings["optimization_runs"],
             "version": str(compiler_version(settings)),
+            "viaIR": settings["via_ir"],
         },
         "contractName": name,
         "deployedBytecode": f"0x{runtime['object']}",

@@ -25,7 +25,8 @@
     │       OutOfGas), ToolMissing, PortUnusable
     ├── SetupError               keys, manifest or store are missing or wrong  exit 7
     │   └── ManifestMissing, ManifestInvalid, NotDeployed, KeyMissing, StoreError, EndorserFailed,
-    │       NoSegment, NotIssued, NotFound, IndexBehind
+    │       NoSegment, NotIssued, NotFound, IndexBehind, IndexEmpty,
+    │       CompilerUnusable
     └── AuditError               chain and records disagree                exit 8
         └── AuditMismatch, FraudWentThrough, IrregularityFound
 
@@ -791,6 +792,16 @@ class NotIssued(SetupError):
 
 class NotFound(SetupError):
     message = "{what} is not in {where}"
+
+
+class IndexEmpty(SetupError):
+    message = "the index {store} holds no block"
+    hint = "read the chain first: medledger audit sync"
+
+
+class CompilerUnusable(SetupError):
+    message = "the compiler {path} {problem}"
+    hint = "name the Solidity compiler with --solc, and a checkout after make setup with --source"
 
 
 class IndexBehind(SetupError):

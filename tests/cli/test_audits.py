@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,42 @@ def test_audit_proof__of_a_bill__is_verified_without_a_node(
     assert run(*verify, "--block-hash", "0x12").code == 2
     file.write_text("{}")
     assert run(*verify, "--block-hash", made["block_hash"]).code == 5
+
+
+def test_audit_contracts__of_the_town__are_as_they_should_be_with_every_privileged_act(
+    town: Town, index: str
+) -> None:
+    people = run("audit", "contracts", "--index", index)
+    machines = run("audit", "contracts", "--index", index, "--json").json
+
+    assert (people.code, people.out.count("as it should be")) == (0, len(machines["contracts"]))
+    assert "supervisor 1" in people.out
+    supervisor = run("key", "address", town.key("supervisor")).out.strip()
+    assert machines["supervisors"] == [{"institution": 1, "suspended": False, "keys": [supervisor]}]
+    acts = [act["act"] for act in machines["acts"]]
+    assert acts.count("InstitutionAccredited") == 7
+    assert acts.count("SegmentAllotted") >= 2
+    assert "BatchIssued" not in acts
+    assert machines["mismatches"] == []
+
+
+def test_audit_contracts__a_manifest_that_is_not_the_deployments__ends_with_8(
+    town: Town, index: str, tmp_path: Path
+) -> None:
+    changed = tmp_path / "changed.json"
+    manifest = json.loads(town.manifest.read_text())
+    changed.write_text(json.dumps(manifest | {"leasePeriod": 7}))
+
+    ran = run("audit", "contracts", "--index", index, "--deployment", changed, "--json")
+
+    assert (ran.code, ran.error["code"]) == (8, "AuditMismatch")
+    assert "not the manifest's 7" in ran.json["mismatches"][0]
+
+
+@pytest.mark.parametrize("verb", ["check", "contracts", "batches"])
+def test_audit__an_index_into_which_nothing_was_read__says_so(
+    verb: str, town: Town, tmp_path: Path
+) -> None:
+    ran = run("audit", verb, "--index", f"sqlite:///{tmp_path / 'empty.db'}", "--json")
+
+    assert (ran.code, ran.error["code"]) == (7, "IndexEmpty")

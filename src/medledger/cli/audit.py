@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from medledger.cli.audit_contracts import contracts
 from medledger.cli.audit_proof import proof, verify_proof
 from medledger.cli.audit_state import state
 from medledger.cli.command import HELP_NAMES, Command, DefaultFamily
@@ -140,6 +141,7 @@ def audit() -> None:
 audit.add_command(state)
 audit.add_command(proof)
 audit.add_command(verify_proof)
+audit.add_command(contracts)
 
 
 @audit.command(
@@ -222,7 +224,7 @@ def sync(session: Session, index: str, confirmations: int | None) -> Output:
     each range is asked of all of them, and must be the same.
     """
     auditor = session.auditor()
-    with session.index(auditor, index) as opened:
+    with session.new_index(auditor, index) as opened:
         with Meter("events") as meter:
             done = auditor.sync(opened, confirmations=confirmations, advance=meter.advance)
         total = opened.count()

@@ -107,7 +107,11 @@ def _data(found: Proof) -> dict[str, Any]:
         "block_hash": found.block_hash,
         "time": found.time,
         "values": [
-            {"contract": one.contract, "variable": one.path, "value": plain(one.value)}
+            {
+                "contract": one.contract,
+                "variable": one.path,
+                "value": plain(one.value, _name(one.path)),
+            }
             for one in found.values()
         ],
     }
@@ -116,7 +120,7 @@ def _data(found: Proof) -> dict[str, Any]:
 def _lines(found: Proof) -> list[str | Table]:
     title = f"{format_number(found.number)} ({found.kind.lower()})"
     rows = [
-        (one.contract, one.path, shown_value(one.path.rpartition(".")[2], one.value))
+        (one.contract, one.path, shown_value(_name(one.path), one.value))
         for one in found.values()
         if one.value
     ]
@@ -124,3 +128,8 @@ def _lines(found: Proof) -> list[str | Table]:
         f"{title}: holds in block {found.block} at {time_text(found.time)}",
         Table(("contract", "variable", "value"), rows),
     ]
+
+
+def _name(path: str) -> str:
+    """The last name in a variable's path."""
+    return path.rpartition(".")[2]

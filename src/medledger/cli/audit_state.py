@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from medledger.core.numbers import DocumentKind
     from medledger.index.history import Held, Part
 
-BEYOND_NUMBERS = 10**18
+BEYOND_NUMBERS, BEYOND_INTEGERS = 10**18, 2**64
 _TIMES = ("until", "from", "since", "at")
 
 
@@ -77,7 +77,7 @@ def _data(held: Held) -> dict[str, Any]:
 
 def _part(part: Part) -> dict[str, Any]:
     found: dict[str, Any] = {"keys": list(part.keys)} if part.keys else {}
-    found |= {name: plain(value) for name, value in _values(part.value).items()}
+    found |= {name: plain(value, name) for name, value in _values(part.value).items()}
     if part.over:
         found["over"] = list(part.over)
     if part.is_expired:
@@ -130,10 +130,9 @@ def _shown(part: Part) -> dict[str, str]:
 
 def shown_value(name: str, value: Any) -> str:
     """A value as people read it, by its name: what ends in `until` and the like is a time."""
-    word = re.sub("([A-Z])", r"_\1", name).lower().rpartition("_")[2]
-    if isinstance(value, int) and word in _TIMES:
+    if isinstance(value, int) and _is_time(name):
         return time_text(value)
-    return str(as_plain(plain(value))).replace("_", " ")
+    return str(as_plain(plain(value, name))).replace("_", " ")
 
 
 def _values(value: Any) -> dict[str, Any]:
@@ -143,13 +142,20 @@ def _values(value: Any) -> dict[str, Any]:
     return {"value": value}
 
 
-def plain(value: Any) -> Any:
-    """Numbers of documents as printed on them, entries within entries by their fields."""
-    if type(value) is int and value > BILL_NUMBER_SPAN:
-        # Words that hold several values packed are no numbers.
-        return format_number(value) if value < BEYOND_NUMBERS else hex(value)
+def plain(value: Any, name: str = "") -> Any:
+    """A value for machines: numbers of documents as printed on them, words that hold several values
+    packed in hexadecimal, entries within entries by their fields."""
+    if type(value) is int and value > BILL_NUMBER_SPAN and not _is_time(name):
+        if value < BEYOND_NUMBERS:
+            return format_number(value)
+        return hex(value) if value >= BEYOND_INTEGERS else value
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [plain(item, name) for item in value]
     if is_dataclass(value):
-        return {key: plain(item) for key, item in _values(value).items()}
+        return {key: plain(item, key) for key, item in _values(value).items()}
     return value
+
+
+def _is_time(name: str) -> bool:
+    """Whether a value of this name is a time: `until`, `lease_until`, `validUntil`."""
+    return re.sub("([A-Z])", r"_\1", name).lower().rpartition("_")[2] in _TIMES

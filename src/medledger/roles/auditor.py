@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from pathlib import Path
 
 from pydantic.alias_generators import to_camel
 
 from medledger.chain import abi
 from medledger.chain import bindings as on_chain
+from medledger.chain.compiler import compile_sources
 from medledger.chain.deployment import connect
 from medledger.chain.events import Logged, fetch_events
+from medledger.chain.inspection import Inspected, inspect
 from medledger.chain.proof import Proof, fetch_proof
 from medledger.chain.replay import Replay
 from medledger.chain.rpc import Rpc
@@ -38,7 +41,7 @@ from medledger.errors import (
 )
 from medledger.index import EventIndex, Synced, sync
 from medledger.index.history import Held, document_at, replay
-from medledger.index.questions import LIFE_OF, life
+from medledger.index.questions import LIFE_OF, authority_events, life
 from medledger.roles.ledger_of import ledger_of
 from medledger.roles.role import Role
 
@@ -53,6 +56,15 @@ class Audit:
     block: int
     time: int
     events: int
+    mismatches: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """The contracts, the institutions and keys that events made, and what should be otherwise."""
+
+    contracts: list[Inspected]
+    state: Replay
     mismatches: list[str]
 
 
@@ -201,6 +213,26 @@ class Auditor(Role):
         return document_at(
             index, self.ledgers, number, kind, index.last_time() if at is None else at
         )
+
+    def inspect(
+        self, index: EventIndex, *, source: Path | None = None, compiler: Path | None = None
+    ) -> Inspection:
+        """Whether the contracts are medledger's own, and institutions, keys, pauses and policies as
+        the events of an index say.
+
+        With `source`, a checkout, its sources are compiled and compared too. Raises
+        `CompilerUnusable`.
+        """
+        built = None if source is None else compile_sources(source, compiler)
+        contracts = inspect(self.ledgers, built)
+        state, _, problems = replay(self.ledgers, index.events(names=authority_events()))
+        ledgers = self.ledgers.at(index.place().next_block - 1)
+        problems += state.differences(ledgers, index.last_time())
+        count = ledgers.institutions.institution_count()
+        if count != len(state.institutions):
+            problems.append(f"{count} institutions: events made {len(state.institutions)}")
+        found = [f"{one.contract}: {problem}" for one in contracts for problem in one.problems]
+        return Inspection(contracts, state, found + problems)
 
     def prove(
         self, number: int, kind: DocumentKind = "Invoice", *, block: int | None = None
