@@ -28,7 +28,7 @@
     │       NoSegment, NotIssued, NotFound, IndexBehind, IndexEmpty,
     │       CompilerUnusable
     └── AuditError               chain and records disagree                exit 8
-        └── AuditMismatch, FraudWentThrough, IrregularityFound
+        └── AuditMismatch, FraudWentThrough, IrregularityFound, StatementMismatch
 
 A message says what was expected, what was found and what to do. It never prints a document,
 a salt or a key.
@@ -822,6 +822,10 @@ class FraudWentThrough(AuditError):
 
 class AuditMismatch(AuditError):
     message = "{count} of the records disagree with the chain; the first: {first}"
+
+
+class StatementMismatch(AuditError):
+    message = "{count} differences between statement and chain on {day}; the first: {first}"
 
 
 class IrregularityFound(AuditError):

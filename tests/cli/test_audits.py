@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,47 @@ def test_audit__an_index_into_which_nothing_was_read__says_so(
     ran = run("audit", verb, "--index", f"sqlite:///{tmp_path / 'empty.db'}", "--json")
 
     assert (ran.code, ran.error["code"]) == (7, "IndexEmpty")
+
+
+@pytest.mark.parametrize("name", ["day.csv", "day.ndjson"])
+def test_audit_reconcile__the_hospitals_statement__agrees_until_a_row_is_changed(
+    name: str, town: Town, index: str, tmp_path: Path
+) -> None:
+    batch = run("audit", "batches", "--index", index, "--json").json["batches"][0]
+    day = f"{datetime.fromtimestamp(batch['time'], UTC):%Y-%m-%d}"
+    file, of_day = tmp_path / name, ("--day", day, "--zone", "+00:00")
+    hospital = ("--institution", town.institutions["hospital"], "--index", index)
+
+    made = run("statement", *of_day, "--out", file, "--json").json
+    same = run("audit", "reconcile", file, *of_day, *hospital)
+    file.write_text(file.read_text().replace("46060126-0000000001", "46060126-0000000999", 1))
+    people, machines = (
+        run("audit", "reconcile", file, *of_day, *hospital, *flag) for flag in ([], ["--json"])
+    )
+
+    assert (made["bills"] >= 10, same.code, same.err) == (True, 0, "")
+    assert "batches proven by their roots" in same.out
+    assert (people.code, machines.code, machines.error["code"]) == (8, 8, "StatementMismatch")
+    kinds = {(one["kind"], one["number"]) for one in machines.json["differences"]}
+    assert ("missing_in_file", "46060126-0000000001") in kinds
+    assert ("missing_on_chain", "46060126-0000000999") in kinds
+    assert "missing_on_chain" in people.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--day", "27.11.2026"), 2, "expected a day as 2026-11-27"),
+        (("--day", "2026-11-27", "--zone", "Mars"), 2, "expected +08:00"),
+        (("--day", "2200-01-01"), 7, "the index ends at"),
+    ],
+)
+def test_audit_reconcile__wrong_arguments__say_what_is_expected(
+    arguments: tuple[str, ...], code: int, said: str, index: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "day.csv"
+    file.write_text("number,totalMinor,claimable\n")
+
+    ran = run("audit", "reconcile", file, *arguments, "--institution", 2, "--index", index)
+
+    assert (ran.code, said in ran.err) == (code, True), ran.err

@@ -22,6 +22,7 @@ from medledger.cli.options import (
 )
 from medledger.cli.output import Meter, Output, Table, as_plain, pairs, time_text
 from medledger.cli.session import Session
+from medledger.cli.statement import reconcile
 from medledger.core.numbers import BILL_NUMBER_SPAN, DocumentNumber, format_number
 from medledger.core.states import Hold, Kind, Standing, Status
 from medledger.errors import AuditMismatch, IrregularityFound, NotFound
@@ -142,6 +143,7 @@ audit.add_command(state)
 audit.add_command(proof)
 audit.add_command(verify_proof)
 audit.add_command(contracts)
+audit.add_command(reconcile)
 
 
 @audit.command(

@@ -29,10 +29,13 @@ from medledger.core.hashing import (
     RecordHeader,
     RecordTerms,
     Terms,
+    checksum_address,
 )
 from medledger.core.money import currency_numeric
 from medledger.core.numbers import DocumentKind, DocumentNumber, format_number, split_number
 from medledger.errors import HeaderMismatch
+
+_HASH = 32
 
 
 class WireModel(BaseModel):
@@ -262,3 +265,31 @@ KINDS: Mapping[DocumentKind, KindEntry] = {
     ),
 }
 """Every kind, in the order in which lists show them."""
+
+
+def header_fields(header: Header) -> dict[str, Any]:
+    """A header as in files, by its names there; the number stands beside it."""
+    found: dict[str, Any] = {}
+    for name in KINDS[header.kind].wire.model_fields:
+        value = getattr(header, name)
+        if isinstance(value, str):
+            value = value.lower()
+        elif isinstance(value, bytes):
+            value = "0x" + value.hex()
+        found[to_camel(name)] = value
+    return found
+
+
+def header_of_fields(kind: DocumentKind, number: int, said: Mapping[str, Any]) -> Header:
+    """The header of what `header_fields` gave; raises pydantic's `ValidationError`."""
+    entry = KINDS[kind]
+    values = {name: _plain(value) for name, value in entry.wire.model_validate(said)}
+    return entry.header(number=number, **values)
+
+
+def _plain(value: Any) -> Any:
+    """A header's value: an address in EIP-55 form, a hash as bytes, a list as a tuple."""
+    if isinstance(value, str):
+        raw = bytes.fromhex(value[2:])
+        return raw if len(raw) == _HASH else checksum_address(raw)
+    return tuple(value) if isinstance(value, list) else value
