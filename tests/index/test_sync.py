@@ -21,9 +21,17 @@ from tests.roles.world import World, key_of
 from medledger.chain.keys import address_of
 from medledger.chain.local import LocalChain
 from medledger.chain.rpc import Rpc
-from medledger.errors import LogsOmitted, NodesDisagree, RpcUnavailable, StoreError
+from medledger.errors import (
+    ContractMissing,
+    LogsOmitted,
+    NodesDisagree,
+    RpcUnavailable,
+    StoreError,
+    WrongChain,
+)
 from medledger.index import EventIndex, book, decoding, reader, schema, sync
 from medledger.index.decoding import layouts
+from medledger.roles import Auditor
 from medledger.store import DocumentStore
 from medledger.store.database import Database
 
@@ -528,3 +536,97 @@ def test_sync__a_node_with_an_old_head__keeps_what_is_stored(
 
     assert (done.events, done.rolled_back) == (0, 0)
     assert held(file_index) == expected(world)
+
+
+def test_sync__a_reorganisation_between_headers_and_logs__reads_the_range_again(
+    file_index: EventIndex, world: World, anvil: LocalChain
+) -> None:
+    lives(world)
+    left = [True]
+
+    def before(calls: list[dict[str, Any]]) -> None:
+        if left and any(call["method"] == "eth_getLogs" for call in calls):
+            left.clear()
+            reorganise(world, 2)
+
+    with Relay(anvil.url) as relay:
+        relay.before = before
+        sync(file_index, [Rpc(relay.url)])
+
+        assert relay.methods().count("eth_getLogs") > 1
+    assert held(file_index) == expected(world)
+
+
+def test_sync__a_node_that_goes_away_at_each_request__goes_on_once_it_is_back(
+    file_index: EventIndex, world: World, anvil: LocalChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lives(world)
+    monkeypatch.setattr(reader, "FIRST_BLOCKS", 8)
+    monkeypatch.setattr(reader, "MOST_BLOCKS", 8)
+    failures = 0
+    with Relay(anvil.url) as relay:
+        while True:
+            asked = [0]
+
+            def before(
+                calls: list[dict[str, Any]], asked: list[int] = asked, until: int = failures
+            ) -> int | None:
+                asked[0] += 1
+                # A node that went away stays away for what is left of this sync.
+                return 502 if asked[0] > until else None
+
+            relay.before = before
+            try:
+                sync(file_index, [Rpc(relay.url)])
+            except RpcUnavailable:
+                failures += 1
+                continue
+            break
+
+    assert failures > 3
+    assert held(file_index) == expected(world)
+
+
+def test_sync__a_chain_that_was_reset_under_the_same_id__refused_and_nothing_lost(
+    file_index: EventIndex, world: World
+) -> None:
+    lives(world)
+    world.auditor.sync(file_index)
+    before = held(file_index)
+
+    with LocalChain() as other:
+        ledgers = replace(world.ledgers, rpc=Rpc([world.rpc.urls[0], other.url]))
+        with pytest.raises(WrongChain, match="it was reset, or is another"):
+            Auditor(ledgers).sync(file_index)
+
+    assert held(file_index) == before
+
+
+def test_sync__a_chain_with_other_code_under_our_addresses__refused(
+    file_index: EventIndex, world: World, anvil: LocalChain
+) -> None:
+    def answer(call: dict[str, Any], found: Any) -> Any:
+        return {**found, "result": "0x00"} if call["method"] == "eth_getCode" else found
+
+    with Relay(anvil.url) as relay:
+        relay.after = lambda calls, body: each(calls, body, answer)
+        with pytest.raises(ContractMissing):
+            Auditor(replace(world.ledgers, rpc=Rpc(relay.url))).sync(file_index)
+
+    assert held(file_index) == []
+
+
+def test_sync__a_reorganisation_deeper_than_the_confirmations__holds_the_chain_that_is(
+    file_index: EventIndex, world: World
+) -> None:
+    for n in range(4):
+        world.issued(f"visit-{n}")
+    before = sync(file_index, [world.rpc], confirmations=2)
+
+    reorganise(world, 4)
+    world.pass_time(60)
+    after = sync(file_index, [world.rpc], confirmations=2)
+
+    assert after.rolled_back == 3
+    assert after.block == before.block + 1
+    assert held(file_index) == expected(world, after.block)
