@@ -6,7 +6,7 @@
     │   ├── UnknownCurrency, NegativeAmount, NotDecimal
     │   ├── BadNumber, BadPatientKey, BadKey, InvalidDocument, UnknownField
     │   ├── MalformedAuthorisation, AuthorisationMismatch, InvalidArgument
-    │   ├── MalformedAct, ActMismatch
+    │   ├── MalformedAct, ActMismatch, MalformedProof
     │   ├── BadResource          a FHIR resource, with file, line and field
     │   ├── FolderIncomplete, NotEnoughData, OutputInUse
     │   ├── AccessNotGranted     a record that the patient keeps from this reader
@@ -15,7 +15,7 @@
     │   └── NumberAlreadyIssued, OverRemainder, StateForbids, ... (`REFUSALS`)
     ├── EvidenceError            evidence does not hold                    exit 5
     │   └── MalformedEvidence, BodyMismatch, HeaderMismatch, PathMismatch,
-    │       AnchorMismatch, IssuerMismatch, StatusMismatch, MalformedProof, ProofMismatch
+    │       AnchorMismatch, IssuerMismatch, StatusMismatch
     ├── ChainError               the chain cannot be used                  exit 6
     │   ├── RpcUnavailable       the only family worth retrying
     │   ├── RpcError             the node refused a request
@@ -28,7 +28,8 @@
     │       NoSegment, NotIssued, NotFound, IndexBehind, IndexEmpty,
     │       CompilerUnusable
     └── AuditError               chain and records disagree                exit 8
-        └── AuditMismatch, FraudWentThrough, IrregularityFound, StatementMismatch
+        └── AuditMismatch, FraudWentThrough, IrregularityFound, ProofMismatch,
+            StatementMismatch
 
 A message says what was expected, what was found and what to do. It never prints a document,
 a salt or a key.
@@ -154,6 +155,10 @@ class ActMismatch(InputError):
 
     message = "the signed act {problem}"
     hint = "have exactly this one signed, by the deployment's own contract and chain"
+
+
+class MalformedProof(InputError):
+    message = "the proof file is malformed: {problem}"
 
 
 class InvalidArgument(InputError):
@@ -663,18 +668,6 @@ class StatusMismatch(EvidenceError):
     message = "{problem}"
 
 
-class MalformedProof(EvidenceError):
-    step = "proof format"
-    message = "the proof file is malformed: {problem}"
-
-
-class ProofMismatch(EvidenceError):
-    """A storage proof that does not hold."""
-
-    step = "proof"
-    message = "{problem}"
-
-
 # Chain
 
 
@@ -822,6 +815,12 @@ class FraudWentThrough(AuditError):
 
 class AuditMismatch(AuditError):
     message = "{count} of the records disagree with the chain; the first: {first}"
+
+
+class ProofMismatch(AuditError):
+    """A storage proof that does not hold."""
+
+    message = "the proof does not hold: {problem}"
 
 
 class StatementMismatch(AuditError):
