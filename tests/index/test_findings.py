@@ -82,55 +82,6 @@ def test_check__a_bill_reversed_after_it_was_reimbursed__high(chronicle: Chronic
     ]
 
 
-@pytest.mark.parametrize(("left", "is_found"), [(5, False), (4, True)])
-def test_check__a_bill_reversed_below_what_was_reimbursed__high(
-    left: int, is_found: bool, chronicle: Chronicle
-) -> None:
-    chronicle.tell("ClaimSettled", at=NOON, number=FIRST, payer=PAYER, amount=5)
-    letter = {"number": FIRST, "redLetter": FIRST + 1, "amount": 1, "left": left}
-    chronicle.tell("InvoicePartlyReversed", at=NOON + 1, **letter)
-
-    evidence = ["ClaimSettled", "InvoicePartlyReversed"]
-    assert rules(chronicle) == ([("reversed_after_reimbursed", "high", evidence)] * is_found)
-
-
-@pytest.mark.parametrize("is_endorsed", [True, False])
-def test_check__a_batch_of_an_endorsed_segment__needs_its_endorsement(
-    is_endorsed: bool, chronicle: Chronicle
-) -> None:
-    segment = {"contract": "Records", "segment": 1, "first": FIRST}
-    chronicle.tell(
-        "SegmentAllotted",
-        at=NOON,
-        **segment,
-        institution=HOSPITAL,
-        last=FIRST + 9,
-        endorsed=True,
-    )
-    chronicle.tell("BatchIssued", at=NOON, **segment, institution=HOSPITAL, count=1, root=b"1" * 32)
-    if is_endorsed:
-        chronicle.tell("BatchEndorsed", at=NOON, **segment, supervisor=1)
-
-    missing = [("endorsements_missing", "high", ["BatchIssued"])]
-    assert rules(chronicle) == ([] if is_endorsed else missing)
-
-
-@pytest.mark.parametrize(
-    ("event", "argument"), [("ClaimSettled", "explanation"), ("InvoiceExchanged", "paperHash")]
-)
-def test_check__one_commitment_for_two_bills__medium(
-    event: str, argument: str, chronicle: Chronicle
-) -> None:
-    for number, commitment in ((FIRST, 1), (FIRST, 1), (FIRST + 1, 0), (FIRST + 2, 0)):
-        given = {"number": number, argument: commitment.to_bytes(32)}
-        chronicle.tell(event, at=NOON, **given)
-    assert rules(chronicle) == []
-
-    chronicle.tell(event, at=NOON, **{"number": FIRST + 3, argument: (1).to_bytes(32)})
-
-    assert rules(chronicle) == [("same_commitment_twice", "medium", [event, event])]
-
-
 def test_check__a_claim_settled_with_nothing__may_be_reversed(chronicle: Chronicle) -> None:
     chronicle.tell("ClaimSettled", at=NOON, number=FIRST, payer=PAYER, amount=0)
     chronicle.tell("InvoiceReversed", at=NOON + 1, number=FIRST, redLetter=FIRST + 1)
@@ -242,6 +193,43 @@ def test_check__a_day_with_far_more_acts__medium(chronicle: Chronicle) -> None:
         hold(chronicle, NOON + 4 * DAY)
 
     assert rules(chronicle) == [("unusual_volume", "medium", ["DocumentHeld", "DocumentHeld"])]
+
+
+@pytest.mark.parametrize("is_endorsed", [True, False])
+def test_check__a_batch_of_an_endorsed_segment__needs_its_endorsement(
+    is_endorsed: bool, chronicle: Chronicle
+) -> None:
+    segment = {"contract": "Records", "segment": 1, "first": FIRST}
+    chronicle.tell(
+        "SegmentAllotted",
+        at=NOON,
+        **segment,
+        institution=HOSPITAL,
+        last=FIRST + 9,
+        endorsed=True,
+    )
+    chronicle.tell("BatchIssued", at=NOON, **segment, institution=HOSPITAL, count=1, root=b"1" * 32)
+    if is_endorsed:
+        chronicle.tell("BatchEndorsed", at=NOON, **segment, supervisor=1)
+
+    missing = [("endorsements_missing", "high", ["BatchIssued"])]
+    assert rules(chronicle) == ([] if is_endorsed else missing)
+
+
+@pytest.mark.parametrize(
+    ("event", "argument"), [("ClaimSettled", "explanation"), ("InvoiceExchanged", "paperHash")]
+)
+def test_check__one_commitment_for_two_bills__medium(
+    event: str, argument: str, chronicle: Chronicle
+) -> None:
+    for number, commitment in ((FIRST, 1), (FIRST, 1), (FIRST + 1, 0), (FIRST + 2, 0)):
+        given = {"number": number, argument: commitment.to_bytes(32)}
+        chronicle.tell(event, at=NOON, **given)
+    assert rules(chronicle) == []
+
+    chronicle.tell(event, at=NOON, **{"number": FIRST + 3, argument: (1).to_bytes(32)})
+
+    assert rules(chronicle) == [("same_commitment_twice", "medium", [event, event])]
 
 
 @pytest.mark.parametrize(("tries", "severity"), [(2, "low"), (3, "medium")])

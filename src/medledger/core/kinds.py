@@ -35,8 +35,6 @@ from medledger.core.money import currency_numeric
 from medledger.core.numbers import DocumentKind, DocumentNumber, format_number, split_number
 from medledger.errors import HeaderMismatch
 
-_HASH = 32
-
 
 class WireModel(BaseModel):
     """A part of an evidence file."""
@@ -93,6 +91,7 @@ def uint(bits: int) -> Any:
 Hex32 = Annotated[str, hexadecimal(32)]
 Hex20 = Annotated[str, hexadecimal(20)]
 Truth = Annotated[bool, Field(strict=True)]
+HASH_BYTES = 32
 
 
 # Bills
@@ -291,5 +290,5 @@ def _plain(value: Any) -> Any:
     """A header's value: an address in EIP-55 form, a hash as bytes, a list as a tuple."""
     if isinstance(value, str):
         raw = bytes.fromhex(value[2:])
-        return raw if len(raw) == _HASH else checksum_address(raw)
+        return raw if len(raw) == HASH_BYTES else checksum_address(raw)
     return tuple(value) if isinstance(value, list) else value

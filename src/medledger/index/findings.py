@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from medledger.chain import abi
 from medledger.core.numbers import format_number
@@ -62,19 +63,14 @@ def broken(mismatches: Iterable[str]) -> list[Finding]:
 
 
 def reversed_after_reimbursed(index: EventIndex, _: int) -> Iterator[Finding]:
-    """A payer has paid for a bill that its hospital then reversed, or paid more than was left."""
+    """A payer has paid for a bill that its hospital then reversed."""
     paid: dict[int, list[Found]] = defaultdict(list)
-    reversals = ("InvoiceReversed", "InvoicePartlyReversed")
-    for event in index.events(names=["ClaimSettled", *reversals]):
+    for event in index.events(names=["ClaimSettled", "InvoiceReversed"]):
         number = event.arguments["number"]
-        if event.name == "ClaimSettled":
-            if event.arguments["amount"]:
-                paid[number].append(event)
-            continue
-        reimbursed = sum(one.arguments["amount"] for one in paid[number])
-        if reimbursed > event.arguments.get("left", 0):
-            how = "reversed" if event.name == "InvoiceReversed" else "reversed in part"
-            what = f"bill {format_number(number)} was {how} after it was reimbursed"
+        if event.name == "ClaimSettled" and event.arguments["amount"]:
+            paid[number].append(event)
+        elif event.name == "InvoiceReversed" and number in paid:
+            what = f"bill {format_number(number)} was reversed after it was reimbursed"
             yield Finding("reversed_after_reimbursed", "high", what, (*paid[number], event))
 
 
@@ -103,14 +99,12 @@ def endorsements_missing(index: EventIndex, _: int) -> Iterator[Finding]:
 def same_commitment_twice(index: EventIndex, _: int) -> Iterator[Finding]:
     """One explanation of benefit, or one paper copy, stands for two documents."""
     seen: dict[tuple[str, bytes], Found] = {}
-    committing = [
-        event.name
-        for event in abi.events().values()
-        if any(name in COMMITMENTS for name, _, _ in event.arguments)
-    ]
+    committing = {e.name for e in abi.events().values() if abi.members(e.name, COMMITMENTS)}
     for event in index.events(names=committing):
-        for name in COMMITMENTS:
-            commitment = event.arguments.get(name, b"")
+        for name, path in abi.members(event.name, COMMITMENTS):
+            commitment: Any = tuple(event.arguments.values())
+            for at in path:
+                commitment = commitment[at]
             if not any(commitment):
                 continue
             before = seen.setdefault((name, commitment), event)
