@@ -110,7 +110,7 @@ abstract contract DocumentLedger is IDocumentLedger, Pausable, SignedActs {
     function release(uint32 segment, uint64 number) external {
         _requireIssuedByCaller(segment, number);
         Hold said = holdOf[number];
-        bool isHeld = said == Hold.Held || (said == Hold.AsIssued && _isBornOnHold(number));
+        bool isHeld = said == Hold.Held || (said == Hold.AsIssued && _mayBeBornOnHold(number));
         if (!isHeld) revert DocumentNotHeld(number);
         holdOf[number] = Hold.Released;
         emit DocumentReleased(number, msg.sender);
@@ -151,9 +151,8 @@ abstract contract DocumentLedger is IDocumentLedger, Pausable, SignedActs {
         if (headHashOf[head.first] != Hashing.headHash(head, root)) revert ProofInvalid(number);
     }
 
-    /// @dev What the header of an opened document says; false before it is opened, and where documents
-    /// of this ledger are never born on hold.
-    function _isBornOnHold(uint64) internal view virtual returns (bool) {
+    /// @dev What the header says where it was opened; false where documents are never born on hold.
+    function _mayBeBornOnHold(uint64) internal view virtual returns (bool) {
         return false;
     }
 

@@ -169,7 +169,7 @@ contract Invoices is IInvoices, DocumentLedger {
         _requireNotHeld(number, record.bornOnHold);
     }
 
-    function _isBornOnHold(uint64 number) internal view override returns (bool) {
+    function _mayBeBornOnHold(uint64 number) internal view override returns (bool) {
         return _invoices[number].bornOnHold;
     }
 

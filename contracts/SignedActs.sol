@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
 /// @title What is signed off chain
@@ -13,6 +14,10 @@ abstract contract SignedActs is EIP712 {
 
     /// @param structHash EIP-712 hashStruct of the act.
     function _isSignedBy(address signer, bytes32 structHash, bytes calldata signature) internal view returns (bool) {
-        return SignatureChecker.isValidSignatureNow(signer, _hashTypedDataV4(structHash), signature);
+        bytes32 digest = _hashTypedDataV4(structHash);
+        // The key first: only where it did not sign is it worth the price to ask whether there is a wallet.
+        (address recovered, ECDSA.RecoverError problem,) = ECDSA.tryRecover(digest, signature);
+        if (problem == ECDSA.RecoverError.NoError && recovered == signer) return true;
+        return SignatureChecker.isValidERC1271SignatureNow(signer, digest, signature);
     }
 }

@@ -498,6 +498,49 @@ class TooManyLocks(Refusal):
     message = "bill {number} has as many open locks as it can have"
 
 
+class PolicyInvalid(Refusal):
+    message = "the policy of drug class {drugClass} allows nothing"
+    hint = "the longest validity and the largest quantity are at least 1"
+
+
+class DrugClassUnknown(Refusal):
+    message = "drug class {drugClass} of prescription {number} has no policy"
+    hint = "a supervisor sets one: medledger policy set"
+
+
+class NotYetAuthored(Refusal):
+    message = "prescription {number} is signed for {authoredAt}, which is to come"
+    hint = "accept it from then on"
+
+
+class ValidityTooLong(Refusal):
+    message = (
+        "prescription {number}, signed at {authoredAt}, is valid until {validUntil}; its policy "
+        "allows {maxValidity} seconds"
+    )
+    hint = "ask its prescriber for another"
+
+
+class TooManyRepeats(Refusal):
+    message = "prescription {number} allows {repeats} repeats, its policy {maxRepeats}"
+    hint = "ask its prescriber for another"
+
+
+class QuantityTooLarge(Refusal):
+    message = "a line of prescription {number} has {quantity} units, its policy has {maxQuantity}"
+    hint = "ask its prescriber for another"
+
+
+class LicencesMissing(Refusal):
+    message = "the policy of prescription {number} demands a licence, and no ledger has any"
+    hint = "a supervisor changes the policy, or deploys with a ledger of licences"
+
+
+class LicenceNotValid(Refusal):
+    message = "licence {licence} was not valid at {authoredAt}, when {number} was signed"
+    hint = "ask its prescriber for another"
+
+
 class LinesInvalid(Refusal):
     message = "prescription {number} has not one to five lines, each with a quantity"
 
@@ -508,6 +551,7 @@ class StateForbids(Refusal):
 
 class PrescriptionIsTaken(Refusal):
     message = "pharmacy {pharmacy} has prescription {number} until {leaseUntil}"
+    hint = "wait, or have it returned; its hospital may ask: medledger request-cancel"
 
 
 class PrescriptionIsExpired(Refusal):
@@ -524,7 +568,7 @@ class NotTheCourier(Refusal):
 
 class LeaseIsOver(Refusal):
     message = "the lease of prescription {number} ended at {leaseUntil}"
-    hint = "accept it again with a new authorisation"
+    hint = "deliver what was dispensed, then accept it again with a new authorisation"
 
 
 class OverPrescribed(Refusal):
@@ -535,12 +579,67 @@ class NothingDispensed(Refusal):
     message = "no quantity of prescription {number} is dispensed"
 
 
+class RepeatTooEarly(Refusal):
+    message = "the next fill of prescription {number} may be accepted from {earliest}"
+    hint = "wait until then"
+
+
+class NothingRemains(Refusal):
+    message = "all of prescription {number} was dispensed, and nothing is left to take over"
+    hint = "its hospital may prescribe again"
+
+
+class CancelIsRequested(Refusal):
+    message = "the hospital has asked to cancel prescription {number}"
+    hint = "the pharmacy that has it returns it, or goes on dispensing"
+
+
+class ReviewMissing(Refusal):
+    message = "prescription {number} was not reviewed, or by no act of its own as its policy asks"
+    hint = "a pharmacist reviews it first: medledger review"
+
+
+class SecondApproverMissing(Refusal):
+    message = "operator {operator} reviewed prescription {number} and may not dispense it too"
+    hint = "dispense it with another key of the pharmacy"
+
+
+class SubstitutionForbidden(Refusal):
+    message = "prescription {number} does not allow to substitute these lines (bits {substituted})"
+    hint = "dispense the drug that was prescribed"
+
+
+class ItemsMissing(Refusal):
+    message = "no lots and approval numbers of prescription {number} are committed to"
+    hint = "give the hash of the list; it is not zero"
+
+
+class WithdrawalTooLate(Refusal):
+    message = "what was dispensed of {number} could be withdrawn until {last}"
+    hint = "deliver it"
+
+
+class CourierForbidden(Refusal):
+    message = "the policy of prescription {number} allows no courier"
+    hint = "the patient fetches it at the counter"
+
+
+class ParcelNotOffered(Refusal):
+    message = "the parcel of {number} was not offered to courier {courier}"
+    hint = "the courier who has it offers it: medledger offer"
+
+
+class CourierHasIt(Refusal):
+    message = "courier {courier} has the parcel of {number} until {leaseUntil}"
+    hint = "wait until then, or have it returned: medledger fail"
+
+
 class NotACourier(Refusal):
     message = "institution {institution} is not an active courier"
 
 
 class LeasePeriodInvalid(Refusal):
-    message = "the lease period is zero"
+    message = "a lease period of {leasePeriod} seconds is zero, or longer than 30 days"
 
 
 class HolderMissing(Refusal):
@@ -613,6 +712,14 @@ class NothingRead(Refusal):
 
 class InvalidShortString(Refusal):
     message = "an EIP-712 domain string is damaged"
+
+
+class AddressEmptyCode(Refusal):
+    message = "there is no contract at {target}"
+
+
+class FailedCall(Refusal):
+    message = "one of several acts in one transaction failed without a reason"
 
 
 class StringTooLong(Refusal):

@@ -58,11 +58,12 @@ def test_bench_gas__once__stays_within_what_contracts_may_cost() -> None:
         "issue_1000_per_bill",
         "lock_and_settle",
         "prescription_life",
+        "prescription_steps",
     }
     assert 21_000 < found["issue_one"] < 80_000
     assert 21 < found["issue_1000_per_bill"] < 90
     assert 42_000 < found["lock_and_settle"] < 250_000
-    assert 84_000 < found["prescription_life"] < 300_000
+    assert 84_000 < found["prescription_life"] < 200_000
 
 
 def test_bench_verify__a_few_files__prints_its_figures() -> None:

@@ -82,14 +82,28 @@ def test_apply__a_reversal_before_the_bills_are_opened__is_kept_when_they_are(
     assert replay.reversed_by == {7: 8}
 
 
-def test_apply__a_cancellation_before_the_prescription_is_opened__is_kept_when_it_is(
-    replay, apply
-) -> None:
-    apply(1, on_chain.PrescriptionCancelled(7, 0, BY), "prescriptions")
-    apply(2, on_chain.PrescriptionOpened(7, PATIENT, 99, [3, 4], False), "prescriptions")
+def test_apply__a_cancellation_before_any_acceptance__is_kept(replay, apply) -> None:
+    apply(1, on_chain.PrescriptionCancelled(7, 0, 1, BY), "prescriptions")
+
+    assert replay.prescriptions[7].state == State.CANCELLED
+
+
+def test_apply__the_next_fill__begins_with_what_was_prescribed(replay, apply) -> None:
+    header = (PATIENT, 1, 99, 0, 0, [3, 4], 0b10, 2, 0, False)
+    apply(0, on_chain.PolicySet(0, 9, 9, 9, 60, True, False, False, BY), "policies")
+    apply(1, on_chain.PrescriptionOpened(7, *header), "prescriptions")
+    apply(1, on_chain.PrescriptionAccepted(7, 5, 1, 50, BY), "prescriptions")
+    given = on_chain.PrescriptionDispensed(7, 5, 2, [3, 4], 0, b"", b"", 51, BY)
+    apply(2, given, "prescriptions")
+    apply(3, on_chain.PrescriptionDelivered(7, 0, 3, True, 0, BY), "prescriptions")
+
+    delivered = replay.prescriptions[7]
+    apply(4, on_chain.PrescriptionAccepted(7, 6, 4, 60, BY), "prescriptions")
 
     entry = replay.prescriptions[7]
-    assert (entry.state, tuple(entry.remaining)) == (State.CANCELLED, (3, 4, 0, 0, 0))
+    assert (delivered.state, delivered.delivered_at) == (State.DELIVERED, 3)
+    assert (entry.remaining, entry.repeats_left, entry.pharmacy) == ((3, 4, 0, 0, 0), 1, 6)
+    assert (entry.state, entry.delivered_at, entry.withdraw_minutes) == (State.ACCEPTED, 0, 60)
 
 
 def test_apply__each_event_of_the_abi__is_known(replay) -> None:

@@ -5,9 +5,24 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.cli.running import Town, run
+from tests.cli.running import Ran, Town, run
 
 QUANTITY = 60
+
+
+def dispense(town: Town, folder: Path, number: str, quantity: int, *more: object) -> Ran:
+    """The pharmacy reviews and dispenses line 1."""
+    options = (
+        "--item",
+        1,
+        "B2026",
+        "H20013001",
+        "--finding",
+        "fit",
+        "--kept",
+        folder / "kept.json",
+    )
+    return town.act("pharmacy", "dispense", number, "--quantity", quantity, *options, *more)
 
 
 def accepted(town: Town, folder: Path, pharmacy: str = "pharmacy") -> str:
@@ -27,12 +42,12 @@ def test_prescription__in_two_parts_with_a_failed_delivery__arrives(
     courier = ("--courier", town.institutions["courier"])
 
     acts = [
-        town.act("pharmacy", "dispense", number, "--quantity", 20, "--json"),
+        dispense(town, tmp_path, number, 20, "--json"),
         town.act("pharmacy", "hand-over", number, *courier, "--json"),
         town.act("courier", "fail", number, "--reason", 2, "--json"),
         town.act("pharmacy", "hand-over", number, *courier, "--json"),
         town.act("courier", "deliver", "--confirmation", town.confirmation(number, tmp_path)),
-        town.act("pharmacy", "dispense", number, "--quantity", QUANTITY - 20),
+        dispense(town, tmp_path, number, QUANTITY - 20),
         town.act("pharmacy", "deliver", "--confirmation", town.confirmation(number, tmp_path)),
     ]
 
@@ -54,7 +69,7 @@ def test_prescription__in_two_parts_with_a_failed_delivery__arrives(
         "PrescriptionDispensed",
         "PrescriptionDelivered",
     ]
-    again = town.act("pharmacy", "dispense", number, "--quantity", 1)
+    again = dispense(town, tmp_path, number, 1)
     assert again.code == 4
     assert again.err == f"medledger: prescription {number} is delivered, which forbids this\n"
 
@@ -85,7 +100,7 @@ def test_accept__while_another_pharmacy_has_it__says_until_when(town: Town, tmp_
     assert ran.err.startswith(
         f"medledger: pharmacy {town.institutions['pharmacy']} has prescription {number} until 20"
     )
-    assert ran.err.endswith("Z\n")
+    assert ran.err.endswith("its hospital may ask: medledger request-cancel\n")
 
 
 def test_accept__evidence_of_a_bill__is_refused(town: Town, tmp_path: Path) -> None:
@@ -102,7 +117,7 @@ def test_accept__evidence_of_a_bill__is_refused(town: Town, tmp_path: Path) -> N
 def test_dispense__more_than_prescribed__counts_lines_from_one(town: Town, tmp_path: Path) -> None:
     number = accepted(town, tmp_path)
 
-    ran = town.act("pharmacy", "dispense", number, "--quantity", QUANTITY + 1)
+    ran = dispense(town, tmp_path, number, QUANTITY + 1)
 
     assert ran.err == (
         f"medledger: {QUANTITY + 1} is more than the {QUANTITY} left of line 1 of {number}\n"
@@ -138,3 +153,49 @@ def test_authorise__file_that_is_no_patient_key__is_refused_without_being_shown(
 
     assert ran.code == 3
     assert ran.err == "medledger: the patient key is not an extended private key (xprv...)\n"
+
+
+def test_prescription__by_its_detours__arrives(town: Town, tmp_path: Path) -> None:
+    number = accepted(town, tmp_path)
+    courier = town.institutions["courier"]
+    finding = ("--finding", "fit", "--kept", tmp_path / "review.json")
+
+    acts = [
+        town.act("pharmacy", "review", number, *finding),
+        dispense(town, tmp_path, number, QUANTITY),
+        town.act("pharmacy", "withdraw-dispensing", number, "--reason", 1),
+        town.act("hospital", "request-cancel", number, "--reason", 2),
+        dispense(town, tmp_path, number, QUANTITY, "--courier", courier, "--json"),
+        town.act("courier", "offer", number, "--courier", courier),
+        town.act("courier", "take-over", number),
+    ]
+    early = town.act("pharmacy", "take-back", number)
+    town.act("courier", "deliver", "--confirmation", town.confirmation(number, tmp_path))
+
+    assert [act.code for act in acts] == 7 * [0], [act.err for act in acts]
+    assert acts[4].json["courier"] == courier
+    assert early.code == 4
+    assert early.err.startswith(f"medledger: courier {courier} has the parcel of {number} until 20")
+    kept = json.loads((tmp_path / "kept.json").read_text("utf-8"))
+    assert kept["items"] == [{"line": 1, "lot": "B2026", "approvalNumber": "H20013001"}]
+    status = run("status", number, "--kind", "prescription", "--json").json
+    assert (status["state"], status["cancel_requested"]) == ("delivered", False)
+
+
+def test_policy__set_and_shown__is_the_same(town: Town) -> None:
+    rules = ("--days", 3, "--quantity", 30, "--no-courier", "--second-approver", "--licence")
+
+    done = town.act("supervisor", "policy", "set", 7, *rules, "--json")
+    shown = run("policy", "show", 7, "--json").json
+
+    assert done.code == 0, done.err
+    assert shown == {
+        "drug_class": 7,
+        "max_validity": 3 * 24 * 3600,
+        "max_repeats": 0,
+        "max_quantity": 30,
+        "withdraw_minutes": 1440,
+        "courier_allowed": False,
+        "second_approver": True,
+        "licence_demanded": True,
+    }

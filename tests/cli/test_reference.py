@@ -13,7 +13,7 @@ from tests.cli.running import PROGRAM, clean_environment, run
 
 from medledger.cli import main
 from medledger.cli.command import Command, Family
-from medledger.cli.program import COMMANDS
+from medledger.cli.program import COMMANDS, SECTIONS
 from medledger.cli.reference import MEANINGS, WIDTH, commands, errors_by_code, reference
 from medledger.errors import MedledgerError
 
@@ -59,6 +59,10 @@ def test_document__every_error__stands_in_the_row_of_its_exit_code(
 
 def test_exit_codes__of_all_errors__have_a_meaning() -> None:
     assert set(errors_by_code()) <= set(MEANINGS)
+
+
+def test_commands__of_all_sections__each_name_stands_once() -> None:
+    assert len(COMMANDS) == sum(len(section) for section in SECTIONS.values())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -145,13 +149,8 @@ def complete(*words: str) -> list[str]:
 
 def test_completion__commands_options_and_choices__are_proposed() -> None:
     assert complete("re") == [
-        "renew",
-        "reinstate",
-        "release",
-        "reverse",
-        "record",
-        "return",
-        "release-claim",
+        *("renew", "reinstate", "release", "reverse", "request-cancel", "record"),
+        *("review", "return", "release-claim"),
     ]
     assert complete("key", "") == ["new", "address"]
     assert complete("settle", "--am") == ["--amount-minor"]

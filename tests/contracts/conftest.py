@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -39,6 +40,7 @@ from medledger.core.hashing import (
     LicenceHeader,
     OperatorConsent,
     PrescriptionHeader,
+    PrescriptionTerms,
     RecordHeader,
     TreeHead,
     checksum_address,
@@ -59,6 +61,19 @@ PRESCRIPTION_CODE, OTHER_PRESCRIPTION_CODE = 46990126, 46990226
 LICENCE_CODE, OTHER_LICENCE_CODE = 33080126, 33080226
 RECORD_CODE, OTHER_RECORD_CODE, LATER_RECORD_CODE = 21020126, 21020226, 21020127
 SERIALS = 5_000
+REASON = 5
+ITEMS, REVIEW = keccak256(b"items"), keccak256(b"review")
+PRESCRIBED = PrescriptionTerms(
+    authored_at=1_700_000_000,
+    valid_until=FAR_FUTURE,
+    licence=0,
+    drug_class=0,
+    quantities=(24, 10),
+    substitutable=0,
+    repeats=0,
+    interval=0,
+    on_hold=False,
+)
 
 
 # How this folder finds ape's plugin
@@ -193,6 +208,7 @@ class Roles:
     other_pharmacy: Any
     courier: Any
     other_courier: Any
+    leaving_courier: Any
     payers: tuple[Any, ...]
     stranger: Any
     authority: Any
@@ -220,8 +236,8 @@ def new_account(accounts: Any) -> Callable[[], Any]:
 
 @pytest.fixture(scope="session")
 def roles(new_account: Callable[[], Any]) -> Roles:
-    keys = [new_account() for _ in range(19)]
-    return Roles(*keys[:9], tuple(keys[9:16]), *keys[16:])
+    keys = [new_account() for _ in range(20)]
+    return Roles(*keys[:10], tuple(keys[10:17]), *keys[17:])
 
 
 @steady
@@ -267,6 +283,11 @@ def courier(roles: Roles) -> Any:
 @steady
 def other_courier(roles: Roles) -> Any:
     return roles.other_courier
+
+
+@steady
+def leaving_courier(roles: Roles) -> Any:
+    return roles.leaving_courier
 
 
 @steady
@@ -385,6 +406,7 @@ def ids(institutions: Any, roles: Roles) -> Ids:
         (Kind.PHARMACY, roles.other_pharmacy),
         (Kind.COURIER, roles.courier),
         (Kind.COURIER, roles.other_courier),
+        (Kind.COURIER, roles.leaving_courier),
         *((Kind.PAYER, account) for account in roles.payers),
         (Kind.AUTHORITY, roles.authority),
         (Kind.AUTHORITY, roles.other_authority),
@@ -451,8 +473,15 @@ def claims(invoices_and_claims: tuple[Any, Any]) -> Any:
 
 
 @pytest.fixture(scope="session")
-def prescriptions(project: Any, institutions: Any, lease_period: int, supervisor: Any) -> Any:
-    return project.Prescriptions.deploy(institutions, lease_period, sender=supervisor)
+def policies(project: Any, institutions: Any, licences: Any, supervisor: Any) -> Any:
+    return project.PrescriptionPolicies.deploy(institutions, licences, sender=supervisor)
+
+
+@pytest.fixture(scope="session")
+def prescriptions(
+    project: Any, institutions: Any, policies: Any, lease_period: int, supervisor: Any
+) -> Any:
+    return project.Prescriptions.deploy(institutions, policies, lease_period, sender=supervisor)
 
 
 @pytest.fixture(scope="session")
@@ -732,43 +761,96 @@ def open_bill(open_bills: Any) -> Callable[..., int]:
 
 
 @steady
+def proofs() -> dict[int, tuple[Any, Any, list[bytes]]]:
+    """Header, head and path of each prescription issued, by number."""
+    return {}
+
+
+@steady
 def issue_prescriptions(
-    prescriptions: Any, patient: PatientKey, prescription_segment: Segment
+    prescriptions: Any,
+    patient: PatientKey,
+    prescription_segment: Segment,
+    proofs: dict[int, tuple[Any, Any, list[bytes]]],
 ) -> Callable[..., Batch]:
-    """Issues `count` prescriptions in one batch."""
+    """Issues `count` prescriptions in one batch, with these values in their headers."""
     default_segment = prescription_segment
 
     def issue(
         count: int = 1,
         *,
-        quantities: tuple[int, ...] = (24, 10),
-        valid_until: int = FAR_FUTURE,
-        on_hold: bool = False,
         holder: str | None = None,
         segment: Segment = default_segment,
+        **terms: Any,
     ) -> Batch:
         def header_of(number: int) -> PrescriptionHeader:
             address = patient.address("Prescription", number) if holder is None else holder
             body = keccak256(b"body" + word(number))
-            return PrescriptionHeader(number, address, valid_until, quantities, on_hold, body)
+            return PRESCRIBED._replace(**terms).header(number, address, body)
 
-        return _issue(prescriptions, segment, count, header_of, None)
+        batch = _issue(prescriptions, segment, count, header_of, None)
+        for index in range(count):
+            proofs[batch.number(index)] = batch.proof(index)
+        return batch
 
     return issue
 
 
 @steady
-def open_prescription(
-    prescriptions: Any, issue_prescriptions: Any, stranger: Any
-) -> Callable[..., int]:
-    """Issues and opens one prescription and returns its number."""
+def issue_prescription(issue_prescriptions: Any) -> Callable[..., int]:
+    """Issues one prescription and returns its number."""
+    return lambda **settings: issue_prescriptions(1, **settings).number()
 
-    def issue_and_open(**settings: Any) -> int:
-        batch = issue_prescriptions(1, **settings)
-        prescriptions.open(*batch.proof(), sender=stranger)
-        return batch.number()
 
-    return issue_and_open
+@steady
+def dispense(prescriptions: Any, pharmacy: Any) -> Callable[..., Any]:
+    """A pharmacy reviews and dispenses quantities, by line."""
+
+    def act(
+        number: int,
+        *quantities: int,
+        by: Any = pharmacy,
+        substituted: int = 0,
+        items: bytes = ITEMS,
+        record: bytes = REVIEW,
+    ) -> Any:
+        return prescriptions.dispense(
+            number, list(quantities), substituted, items, record, sender=by
+        )
+
+    return act
+
+
+@steady
+def record(prescriptions: Any) -> Callable[[int], SimpleNamespace]:
+    """The record of a prescription by name, so that a test can say what changed of it."""
+    return lambda number: SimpleNamespace(**dict(prescriptions.prescriptionOf(number).items()))
+
+
+@steady
+def hand_over(prescriptions: Any, ids: Ids, pharmacy: Any, courier: Any) -> Callable[..., Any]:
+    """A pharmacy hands a parcel to a courier."""
+
+    def act(number: int, to: Any = courier, by: Any = pharmacy) -> Any:
+        return prescriptions.handOver(number, ids[to], sender=by)
+
+    return act
+
+
+@steady
+def give_back(prescriptions: Any, pharmacy: Any) -> Callable[..., Any]:
+    """A pharmacy returns a prescription to the pool."""
+    return lambda number, by=pharmacy: prescriptions.returnToPool(number, REASON, sender=by)
+
+
+@steady
+def cancel(prescriptions: Any, hospital: Any, prescription_segment: Segment) -> Callable[..., Any]:
+    """A hospital cancels a prescription."""
+
+    def act(number: int, segment: int = prescription_segment.id, by: Any = hospital) -> Any:
+        return prescriptions.cancel(segment, number, REASON, sender=by)
+
+    return act
 
 
 @steady
@@ -898,19 +980,21 @@ def authorise_accept(
 
 @steady
 def confirm_delivery(prescriptions: Any, chain: Any, patient: PatientKey) -> Callable[..., bytes]:
-    """The patient's signature: the parcel has arrived."""
+    """The patient's signature: the parcel has arrived, with what the chain says is in it."""
     default_key = patient
 
     def sign(
         number: int,
-        sequence: int = 1,
+        sequence: int = 2,
         deadline: int = FAR_FUTURE,
         *,
+        quantities: tuple[int, ...] | None = None,
         key: PatientKey = default_key,
         chain_id: int = chain.chain_id,
         contract: str = prescriptions.address,
     ) -> bytes:
-        message = DeliveryConfirmation(number, sequence, deadline)
+        parcel = prescriptions.prescriptionOf(number).parcel if quantities is None else quantities
+        message = DeliveryConfirmation(number, sequence, tuple(parcel), deadline)
         return key.sign(message, "Prescription", chain_id, contract)
 
     return sign
@@ -978,12 +1062,14 @@ def lock(claims: Any, authorise_claim: Any) -> Callable[..., Any]:
 
 
 @steady
-def accept(prescriptions: Any, authorise_accept: Any) -> Callable[..., Any]:
-    """A pharmacy accepts an opened prescription, well signed."""
+def accept(
+    prescriptions: Any, authorise_accept: Any, proofs: dict[int, tuple[Any, Any, list[bytes]]]
+) -> Callable[..., Any]:
+    """A pharmacy accepts an issued prescription, well signed."""
 
     def act(number: int, pharmacy: Any, sequence: int = 0, deadline: int = FAR_FUTURE) -> Any:
         signature = authorise_accept(number, pharmacy, sequence, deadline)
-        return prescriptions.accept(number, deadline, signature, sender=pharmacy)
+        return prescriptions.accept(*proofs[number], deadline, signature, sender=pharmacy)
 
     return act
 
@@ -1009,7 +1095,7 @@ def grant(records: Any, authorise_access: Any, ids: Ids, stranger: Any) -> Calla
 def deliver(prescriptions: Any, confirm_delivery: Any, stranger: Any) -> Callable[..., Any]:
     """A stranger relays the patient's confirmation."""
 
-    def act(number: int, sequence: int = 1, deadline: int = FAR_FUTURE) -> Any:
+    def act(number: int, sequence: int = 2, deadline: int = FAR_FUTURE) -> Any:
         confirmation = confirm_delivery(number, sequence, deadline)
         return prescriptions.deliver(number, deadline, confirmation, sender=stranger)
 

@@ -1,19 +1,16 @@
-"""Attacks acted out: stolen, stale and forged authority of patients and of institutions."""
+"""Attacks acted out: stolen, stale and forged signatures of patients, and races."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 
 import pytest
-from hexbytes import HexBytes
 
-from medledger.core.hashing import ClaimAuthorisation, keccak256
-from medledger.core.states import Kind, State
+from medledger.core.hashing import ClaimAuthorisation
+from medledger.core.states import State
 
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 MAGIC = bytes.fromhex("1626ba7e")
-ROOT = keccak256(b"a root")
-NO_HASH = bytes(32)
 
 
 def high_s_twin(signature):
@@ -338,7 +335,9 @@ def test_lock__contract_without_signatures_as_patient__is_refused(
 
 def test_accept__signed_for_something_else__is_refused(
     prescriptions,
-    open_prescription,
+    proofs,
+    patient,
+    issue_prescription,
     pharmacy,
     other_pharmacy,
     stranger_patient,
@@ -349,7 +348,7 @@ def test_accept__signed_for_something_else__is_refused(
     refused,
     far_future,
 ):
-    number, another = open_prescription(), open_prescription()
+    number, another = issue_prescription(), issue_prescription()
     good = authorise_accept(number, pharmacy)
     wrong = {
         "another pharmacy": authorise_accept(number, other_pharmacy),
@@ -363,88 +362,102 @@ def test_accept__signed_for_something_else__is_refused(
         "its high-s twin": high_s_twin(good),
     }
     before = prescriptions.prescriptionOf(number)
+    holder = patient.address("Prescription", number)
 
     for signature in wrong.values():
-        with refused(prescriptions.AuthorisationInvalid, number=number, patient=before.patient):
-            prescriptions.accept(number, far_future, signature, sender=pharmacy)
+        with refused(prescriptions.AuthorisationInvalid, number=number, patient=holder):
+            prescriptions.accept(*proofs[number], far_future, signature, sender=pharmacy)
     assert prescriptions.prescriptionOf(number) == before
-    prescriptions.accept(number, far_future, good, sender=pharmacy)
+    prescriptions.accept(*proofs[number], far_future, good, sender=pharmacy)
     assert prescriptions.prescriptionOf(number).state == State.ACCEPTED
 
 
 def test_accept__replayed_after_return__is_refused(
-    prescriptions, open_prescription, pharmacy, authorise_accept, refused, far_future
+    prescriptions, proofs, issue_prescription, pharmacy, authorise_accept, refused, far_future
 ):
-    number = open_prescription()
+    number = issue_prescription()
     signature = authorise_accept(number, pharmacy)
-    prescriptions.accept(number, far_future, signature, sender=pharmacy)
+    prescriptions.accept(*proofs[number], far_future, signature, sender=pharmacy)
     prescriptions.returnToPool(number, 1, sender=pharmacy)
     patient = prescriptions.prescriptionOf(number).patient
 
     with refused(prescriptions.AuthorisationInvalid, number=number, patient=patient):
-        prescriptions.accept(number, far_future, signature, sender=pharmacy)
+        prescriptions.accept(*proofs[number], far_future, signature, sender=pharmacy)
 
 
 def test_accept__replayed_after_the_lease__is_refused(
-    prescriptions, open_prescription, pharmacy, authorise_accept, refused, far_future, chain
+    prescriptions,
+    proofs,
+    issue_prescription,
+    pharmacy,
+    authorise_accept,
+    refused,
+    far_future,
+    chain,
 ):
-    number = open_prescription()
+    number = issue_prescription()
     signature = authorise_accept(number, pharmacy)
-    prescriptions.accept(number, far_future, signature, sender=pharmacy)
+    prescriptions.accept(*proofs[number], far_future, signature, sender=pharmacy)
     found = prescriptions.prescriptionOf(number)
     chain.pending_timestamp = found.leaseUntil + 1
 
     with refused(prescriptions.AuthorisationInvalid, number=number, patient=found.patient):
-        prescriptions.accept(number, far_future, signature, sender=pharmacy)
+        prescriptions.accept(*proofs[number], far_future, signature, sender=pharmacy)
 
 
 def test_accept__code_for_two_pharmacies__serves_the_first_only(
     prescriptions,
-    open_prescription,
+    proofs,
+    issue_prescription,
     pharmacy,
     other_pharmacy,
     authorise_accept,
     refused,
     far_future,
 ):
-    number = open_prescription()
+    number = issue_prescription()
     first = authorise_accept(number, pharmacy)
     second = authorise_accept(number, other_pharmacy)
-    prescriptions.accept(number, far_future, first, sender=pharmacy)
+    prescriptions.accept(*proofs[number], far_future, first, sender=pharmacy)
     prescriptions.returnToPool(number, 1, sender=pharmacy)
     patient = prescriptions.prescriptionOf(number).patient
 
     with refused(prescriptions.AuthorisationInvalid, number=number, patient=patient):
-        prescriptions.accept(number, far_future, second, sender=other_pharmacy)
+        prescriptions.accept(*proofs[number], far_future, second, sender=other_pharmacy)
 
 
 def test_deliver__signed_for_something_else__is_refused(
     prescriptions,
-    open_prescription,
+    issue_prescription,
     pharmacy,
     stranger,
     stranger_patient,
     claims,
     chain,
     accept,
+    dispense,
     authorise_accept,
     confirm_delivery,
     refused,
     far_future,
 ):
-    number, another = open_prescription(), open_prescription()
+    number, another = issue_prescription(), issue_prescription()
     accept(number, pharmacy)
-    prescriptions.dispense(number, [24, 10], sender=pharmacy)
-    good = confirm_delivery(number)
+    dispense(number, 24, 9)
+    dispense(number, 0, 1)
+    good = confirm_delivery(number, sequence=3)
     wrong = {
-        "another prescription": confirm_delivery(another),
-        "an earlier sequence": confirm_delivery(number, sequence=0),
-        "a later sequence": confirm_delivery(number, sequence=2),
-        "another deadline": confirm_delivery(number, deadline=far_future + 1),
-        "another contract": confirm_delivery(number, contract=claims.address),
-        "another chain": confirm_delivery(number, chain_id=chain.chain_id + 1),
-        "another patient": confirm_delivery(number, key=stranger_patient),
-        "an acceptance": authorise_accept(number, pharmacy, sequence=1),
+        "another prescription": confirm_delivery(another, 3, quantities=(24, 10, 0, 0, 0)),
+        "what was dispensed before": confirm_delivery(number, 2, quantities=(24, 9, 0, 0, 0)),
+        "less than the parcel": confirm_delivery(number, 3, quantities=(24, 9, 0, 0, 0)),
+        "more than the parcel": confirm_delivery(number, 3, quantities=(24, 11, 0, 0, 0)),
+        "an earlier sequence": confirm_delivery(number, 2),
+        "a later sequence": confirm_delivery(number, 4),
+        "another deadline": confirm_delivery(number, 3, deadline=far_future + 1),
+        "another contract": confirm_delivery(number, 3, contract=claims.address),
+        "another chain": confirm_delivery(number, 3, chain_id=chain.chain_id + 1),
+        "another patient": confirm_delivery(number, 3, key=stranger_patient),
+        "an acceptance": authorise_accept(number, pharmacy, sequence=3),
         "its high-s twin": high_s_twin(good),
         "nothing": b"",
     }
@@ -460,20 +473,21 @@ def test_deliver__signed_for_something_else__is_refused(
 
 def test_deliver__confirmation_of_an_earlier_parcel__is_refused(
     prescriptions,
-    open_prescription,
+    issue_prescription,
     pharmacy,
     stranger,
     accept,
+    dispense,
     confirm_delivery,
     refused,
     far_future,
 ):
-    number = open_prescription()
+    number = issue_prescription()
     accept(number, pharmacy)
-    prescriptions.dispense(number, [4], sender=pharmacy)
-    confirmation = confirm_delivery(number, sequence=1)
+    dispense(number, 4)
+    confirmation = confirm_delivery(number)
     prescriptions.deliver(number, far_future, confirmation, sender=stranger)
-    prescriptions.dispense(number, [20, 10], sender=pharmacy)
+    dispense(number, 20, 10)
     patient = prescriptions.prescriptionOf(number).patient
 
     with refused(prescriptions.AuthorisationInvalid, number=number, patient=patient):
@@ -493,18 +507,6 @@ def test_open__front_run_by_a_stranger__does_not_stop_the_payer(
     claims.openAndLock(*batch.proof(), 1_000, far_future, signature, sender=payer)
 
     assert claims.usageOf(batch.number()) == (1_000, 0)
-
-
-def test_open__front_run_by_a_stranger__does_not_stop_the_pharmacy(
-    prescriptions, issue_prescriptions, pharmacy, stranger, authorise_accept, far_future
-):
-    batch = issue_prescriptions(2)
-    signature = authorise_accept(batch.number(), pharmacy)
-    prescriptions.open(*batch.proof(), sender=stranger)
-
-    prescriptions.openAndAccept(*batch.proof(), far_future, signature, sender=pharmacy)
-
-    assert prescriptions.prescriptionOf(batch.number()).state == State.ACCEPTED
 
 
 def test_lock__seen_and_copied_by_another_payer__serves_the_one_it_names(
@@ -536,9 +538,9 @@ def test_lock__two_payers_for_the_last_of_a_bill__the_first_gets_it(
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["one first", "other first"])
 def test_accept__two_pharmacies_with_a_code_each__the_first_gets_it(
-    prescriptions, ids, open_prescription, pharmacy, other_pharmacy, accept, refused, order
+    prescriptions, ids, issue_prescription, pharmacy, other_pharmacy, accept, refused, order
 ):
-    number = open_prescription()
+    number = issue_prescription()
     pharmacies = (pharmacy, other_pharmacy)
     first, second = (pharmacies[place] for place in order)
 
@@ -570,442 +572,3 @@ def test_lock_and_reverse__in_either_order__the_first_wins(
 
     assert claims.usageOf(locked) == (1_000, 0)
     assert claims.usageOf(reversed_) == (0, 0)
-
-
-# Operators and institutions
-
-
-@pytest.fixture(scope="module")
-def world(
-    invoices,
-    claims,
-    prescriptions,
-    ids,
-    issue_bills,
-    issue_prescriptions,
-    issue_red_letters,
-    open_prescription,
-    lock,
-    accept,
-    authorise_claim,
-    authorise_accept,
-    endorsement,
-    supervisor,
-    hospital,
-    pharmacy,
-    courier,
-    payer,
-    stranger,
-    bill_segment,
-    prescription_segment,
-    far_future,
-):
-    """A bill or prescription for each act, in the state in which the act is allowed."""
-    bills = issue_bills(8)
-    for index in (0, 1, 7):
-        invoices.open(*bills.proof(index), sender=stranger)
-    red_letters = issue_red_letters(bills.number(7), 1_000)
-    paper = issue_bills(2)
-    invoices.hold(bill_segment.id, bills.number(4), sender=hospital)
-    invoices.exchangeForPaper(bill_segment.id, paper.number(1), ROOT, sender=hospital)
-    lock(bills.number(1), payer, 1_000)
-    to_accept, to_return, to_hand_over, in_transit = (open_prescription() for _ in range(4))
-    for number in (to_return, to_hand_over, in_transit):
-        accept(number, pharmacy)
-    for number in (to_hand_over, in_transit):
-        prescriptions.dispense(number, [1], sender=pharmacy)
-    prescriptions.handOver(in_transit, ids[courier], sender=pharmacy)
-    unopened = issue_prescriptions(3)
-    prescriptions.hold(prescription_segment.id, unopened.number(2), sender=hospital)
-    next_bill = paper.number() + 2
-    batch = (bill_segment.id, next_bill, 1, ROOT, far_future)
-    return SimpleNamespace(
-        bills=bills,
-        paper=paper,
-        red_letters=red_letters,
-        to_endorse=(*batch, supervisor, endorsement(invoices, supervisor, *batch)),
-        unopened=unopened,
-        to_accept=to_accept,
-        to_return=to_return,
-        to_hand_over=to_hand_over,
-        in_transit=in_transit,
-        next_bill=next_bill,
-        next_prescription=unopened.number() + 3,
-        to_lock=(
-            bills.number(0),
-            1_000,
-            far_future,
-            authorise_claim(bills.number(0), payer, 1_000),
-        ),
-        to_open_and_lock=(
-            *bills.proof(2),
-            1_000,
-            far_future,
-            authorise_claim(bills.number(2), payer, 1_000),
-        ),
-        code=(to_accept, far_future, authorise_accept(to_accept, pharmacy)),
-        to_open_and_accept=(
-            *unopened.proof(0),
-            far_future,
-            authorise_accept(unopened.number(0), pharmacy),
-        ),
-        bill_segment=bill_segment.id,
-        prescription_segment=prescription_segment.id,
-    )
-
-
-ACTS = {
-    "hospital issues bills": (
-        "hospital",
-        lambda c, w: c.invoices.issue(w.bill_segment, w.next_bill, 1, ROOT, sender=c.by),
-    ),
-    "hospital issues endorsed bills": (
-        "hospital",
-        lambda c, w: c.invoices.issueEndorsed(*w.to_endorse, sender=c.by),
-    ),
-    "hospital holds a bill": (
-        "hospital",
-        lambda c, w: c.invoices.hold(w.bill_segment, w.bills.number(3), sender=c.by),
-    ),
-    "hospital releases a bill": (
-        "hospital",
-        lambda c, w: c.invoices.release(w.bill_segment, w.bills.number(4), sender=c.by),
-    ),
-    "hospital reverses a bill": (
-        "hospital",
-        lambda c, w: c.invoices.reverse(
-            w.bill_segment, w.bills.number(5), w.bill_segment, w.bills.number(6), 1, sender=c.by
-        ),
-    ),
-    "hospital reverses part of a bill": (
-        "hospital",
-        lambda c, w: c.invoices.reversePart(
-            w.bill_segment,
-            w.bills.number(7),
-            w.bill_segment,
-            *w.red_letters.proof(),
-            1,
-            sender=c.by,
-        ),
-    ),
-    "hospital exchanges a bill for paper": (
-        "hospital",
-        lambda c, w: c.invoices.exchangeForPaper(
-            w.bill_segment, w.paper.number(0), ROOT, sender=c.by
-        ),
-    ),
-    "hospital voids a paper bill": (
-        "hospital",
-        lambda c, w: c.invoices.voidPaper(w.bill_segment, w.paper.number(1), sender=c.by),
-    ),
-    "hospital issues prescriptions": (
-        "hospital",
-        lambda c, w: c.prescriptions.issue(
-            w.prescription_segment, w.next_prescription, 1, ROOT, sender=c.by
-        ),
-    ),
-    "hospital holds a prescription": (
-        "hospital",
-        lambda c, w: c.prescriptions.hold(
-            w.prescription_segment, w.unopened.number(1), sender=c.by
-        ),
-    ),
-    "hospital releases a prescription": (
-        "hospital",
-        lambda c, w: c.prescriptions.release(
-            w.prescription_segment, w.unopened.number(2), sender=c.by
-        ),
-    ),
-    "hospital cancels a prescription": (
-        "hospital",
-        lambda c, w: c.prescriptions.cancel(
-            w.prescription_segment, w.unopened.number(1), 1, sender=c.by
-        ),
-    ),
-    "pharmacy accepts": (
-        "pharmacy",
-        lambda c, w: c.prescriptions.accept(*w.code, sender=c.by),
-    ),
-    "pharmacy opens and accepts": (
-        "pharmacy",
-        lambda c, w: c.prescriptions.openAndAccept(*w.to_open_and_accept, sender=c.by),
-    ),
-    "pharmacy returns": (
-        "pharmacy",
-        lambda c, w: c.prescriptions.returnToPool(w.to_return, 1, sender=c.by),
-    ),
-    "pharmacy dispenses": (
-        "pharmacy",
-        lambda c, w: c.prescriptions.dispense(w.to_return, [1], sender=c.by),
-    ),
-    "pharmacy hands over": (
-        "pharmacy",
-        lambda c, w: c.prescriptions.handOver(w.to_hand_over, c.ids[c.roles.courier], sender=c.by),
-    ),
-    "courier reports a failure": (
-        "courier",
-        lambda c, w: c.prescriptions.failDelivery(w.in_transit, 1, sender=c.by),
-    ),
-    "payer locks": ("payer", lambda c, w: c.claims.lock(*w.to_lock, sender=c.by)),
-    "payer opens and locks": (
-        "payer",
-        lambda c, w: c.claims.openAndLock(*w.to_open_and_lock, sender=c.by),
-    ),
-    "payer settles": (
-        "payer",
-        lambda c, w: c.claims.settle(w.bills.number(1), 1_000, 1, NO_HASH, sender=c.by),
-    ),
-    "payer releases": (
-        "payer",
-        lambda c, w: c.claims.release(w.bills.number(1), 1, sender=c.by),
-    ),
-    "supervisor accredits": (
-        "other_supervisor",
-        lambda c, w: c.institutions.accredit(1, 0, ROOT, 1, c.end, "0x" + "77" * 20, sender=c.by),
-    ),
-    "supervisor renews": (
-        "other_supervisor",
-        lambda c, w: c.institutions.renew(c.ids[c.roles.hospital], c.end, sender=c.by),
-    ),
-    "supervisor suspends": (
-        "other_supervisor",
-        lambda c, w: c.institutions.suspend(c.ids[c.roles.hospital], 1, sender=c.by),
-    ),
-    "supervisor reinstates": (
-        "other_supervisor",
-        lambda c, w: c.institutions.reinstate(c.suspended, sender=c.by),
-    ),
-    "supervisor allots bills": (
-        "other_supervisor",
-        lambda c, w: c.invoices.allot(c.ids[c.roles.hospital], 1, 1, 9, False, sender=c.by),
-    ),
-    "supervisor allots prescriptions": (
-        "other_supervisor",
-        lambda c, w: c.prescriptions.allot(c.ids[c.roles.hospital], 1, 1, 9, False, sender=c.by),
-    ),
-    "supervisor withdraws numbers of bills": (
-        "other_supervisor",
-        lambda c, w: c.invoices.withdraw(w.bill_segment, 1, sender=c.by),
-    ),
-    "supervisor withdraws numbers of prescriptions": (
-        "other_supervisor",
-        lambda c, w: c.prescriptions.withdraw(w.prescription_segment, 1, sender=c.by),
-    ),
-    "supervisor pauses bills": (
-        "other_supervisor",
-        lambda c, w: c.invoices.pause(sender=c.by),
-    ),
-    "supervisor pauses prescriptions": (
-        "other_supervisor",
-        lambda c, w: c.prescriptions.pause(sender=c.by),
-    ),
-    "supervisor ends a pause": (
-        "other_supervisor",
-        lambda c, w: c.paused.unpause(sender=c.by),
-    ),
-}
-"""Every write function that an institution's key may call: who calls it, and how."""
-
-KIND_OF = {
-    "hospital": Kind.HOSPITAL,
-    "pharmacy": Kind.PHARMACY,
-    "courier": Kind.COURIER,
-    "payer": Kind.PAYER,
-    "other_supervisor": Kind.SUPERVISOR,
-}
-
-
-@pytest.fixture
-def attempt(
-    invoices,
-    claims,
-    prescriptions,
-    institutions,
-    ids,
-    roles,
-    payer,
-    courier,
-    far_future,
-    world,
-    supervisor,
-    other_courier,
-):
-    """Carries out one of `ACTS` by its own role or by another account."""
-
-    def act(name, by=None):
-        role, call = ACTS[name]
-        context = SimpleNamespace(
-            invoices=invoices,
-            claims=claims,
-            prescriptions=prescriptions,
-            institutions=institutions,
-            ids=ids,
-            roles=roles,
-            by=by or account_of(role),
-            end=far_future,
-            suspended=ids[other_courier],
-            paused=invoices,
-        )
-        return call(context, world)
-
-    def account_of(role):
-        return payer if role == "payer" else getattr(roles, role)
-
-    def prepare(name):
-        if name == "supervisor reinstates":
-            institutions.suspend(ids[other_courier], 1, sender=supervisor)
-        if name == "supervisor ends a pause":
-            invoices.pause(sender=supervisor)
-        return account_of(ACTS[name][0])
-
-    return SimpleNamespace(act=act, prepare=prepare)
-
-
-@pytest.mark.parametrize("name", ACTS)
-def test_act__active_institution__is_accepted(attempt, name):
-    attempt.prepare(name)
-
-    receipt = attempt.act(name)
-
-    assert not receipt.failed
-    assert len(receipt.events) >= 1
-
-
-@pytest.mark.parametrize("name", ACTS)
-def test_act__suspended_institution__is_refused(
-    institutions, ids, supervisor, attempt, refused, name
-):
-    account = attempt.prepare(name)
-    institutions.suspend(ids[account], 1, sender=supervisor)
-
-    with refused(institutions.InstitutionIsSuspended, institution=ids[account]):
-        attempt.act(name)
-
-
-@pytest.mark.parametrize("name", ACTS)
-def test_act__removed_operator__is_refused(institutions, supervisor, attempt, refused, name):
-    account = attempt.prepare(name)
-    institutions.removeOperator(account, sender=supervisor)
-
-    with refused(institutions.NotAnOperator, account=account):
-        attempt.act(name)
-
-
-@pytest.mark.parametrize("name", ACTS)
-def test_act__institution_of_another_kind__is_refused(
-    institutions, ids, courier, hospital, attempt, refused, name
-):
-    attempt.prepare(name)
-    role = ACTS[name][0]
-    intruder = hospital if role == "courier" else courier
-
-    with refused(institutions.KindMissing, institution=ids[intruder], kind=KIND_OF[role]):
-        attempt.act(name, by=intruder)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["hospital issues bills", "pharmacy accepts", "courier reports a failure", "payer settles"],
-)
-def test_act__a_second_after_the_accreditation__is_refused(
-    institutions, ids, supervisor, chain, attempt, refused, name
-):
-    account = attempt.prepare(name)
-    end = chain.pending_timestamp + 100
-    institutions.renew(ids[account], end, sender=supervisor)
-    chain.pending_timestamp = end + 1
-
-    with refused(
-        institutions.OutsideAccreditation, institution=ids[account], validFrom=1, validUntil=end
-    ):
-        attempt.act(name)
-
-
-def test_acts__every_write_function_of_an_institution__is_in_the_table(
-    institutions, invoices, claims, prescriptions
-):
-    # Functions that anyone may call: the proof, or the patient's signature, is the authority. The
-    # keys of an institution have rules of their own, in test_institutions.py.
-    anyone = {"open", "deliver", "addOperator", "removeOperator"}
-    written = {
-        method.name
-        for contract in (institutions, invoices, claims, prescriptions)
-        for method in contract.contract_type.mutable_methods
-    }
-    source = "".join(str(call.__code__.co_names) for _, call in ACTS.values())
-
-    assert {name for name in written - anyone if f"'{name}'" not in source} == set()
-
-
-def test_suspend__what_was_done_before__stays(
-    institutions,
-    invoices,
-    claims,
-    ids,
-    issue_bills,
-    hospital,
-    payer,
-    stranger,
-    supervisor,
-    authorise_claim,
-    far_future,
-):
-    batch = issue_bills(2)
-    institutions.suspend(ids[hospital], 1, sender=supervisor)
-
-    invoices.open(*batch.proof(), sender=stranger)
-    signature = authorise_claim(batch.number(), payer, 1_000)
-    claims.lock(batch.number(), 1_000, far_future, signature, sender=payer)
-
-    assert claims.usageOf(batch.number()) == (1_000, 0)
-
-
-def test_remove_operator__what_the_key_did_before__stays(
-    institutions, invoices, hospital, supervisor, stranger, issue_bills
-):
-    batch = issue_bills(2)
-    institutions.removeOperator(hospital, sender=supervisor)
-
-    invoices.open(*batch.proof(1), sender=stranger)
-
-    assert invoices.invoiceOf(batch.number(1)).claimable == 10_000
-
-
-@pytest.mark.parametrize("removed_first", [True, False], ids=["removed first", "issued first"])
-def test_remove_operator__in_the_block_of_its_last_act__order_decides(
-    institutions, invoices, hospital_second_key, supervisor, chain, bill_segment, removed_first
-):
-    provider = chain.provider
-    first = invoices.segmentOf(bill_segment.id).next
-    provider.auto_mine = False
-    try:
-        fees = (10**9, 2 * 10**9) if removed_first else (2 * 10**9, 10**9)
-        issued = invoices.issue(
-            bill_segment.id,
-            first,
-            1,
-            ROOT,
-            sender=hospital_second_key,
-            gas=500_000,
-            max_priority_fee=fees[0],
-            max_fee=fees[0] + 10**9,
-        )
-        removed = institutions.removeOperator(
-            hospital_second_key,
-            sender=supervisor,
-            gas=500_000,
-            max_priority_fee=fees[1],
-            max_fee=fees[1] + 10**9,
-        )
-        chain.mine()
-    finally:
-        provider.auto_mine = True
-
-    receipts = [
-        provider.web3.eth.get_transaction_receipt(HexBytes(sent.txn_hash))
-        for sent in (issued, removed)
-    ]
-    assert receipts[0].blockNumber == receipts[1].blockNumber
-    assert (receipts[0].transactionIndex > receipts[1].transactionIndex) == removed_first
-    assert [receipt.status for receipt in receipts] == [0 if removed_first else 1, 1]
-    assert invoices.isIssued(bill_segment.id, first) == (not removed_first)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from ape.utils import ZERO_ADDRESS
 
-from medledger.core.hashing import PrescriptionHeader, keccak256, leaf_hash, node_hash
+from medledger.core.hashing import PrescriptionTerms, keccak256, leaf_hash, node_hash
 from medledger.core.states import State
 from medledger.core.tree import Tree
 
@@ -148,21 +148,30 @@ def test_open__forged_field__is_refused(invoices, issue_bills, stranger, refused
         {"quantities": (10, 24)},
         {"quantities": (24,)},
         {"quantities": (24, 10, 1)},
+        {"authored_at": 1},
         {"valid_until": 2**40 - 1},
+        {"licence": 1},
+        {"drug_class": 1},
+        {"substitutable": 1},
+        {"repeats": 1},
+        {"interval": 1},
         {"on_hold": True},
         {"patient": "0x" + "11" * 20},
         {"body": SOME_HASH},
     ],
     ids=str,
 )
-def test_open__forged_prescription_field__is_refused(
-    prescriptions, issue_prescriptions, stranger, refused, change
+def test_accept__forged_prescription_field__is_refused(
+    prescriptions, issue_prescriptions, pharmacy, authorise_accept, refused, far_future, change
 ):
     batch = issue_prescriptions(3)
     forged = replace(batch.headers[1], **change)
 
+    proof = (forged.as_abi(), batch.head.as_abi(), batch.paths[1])
+    code = authorise_accept(forged.number, pharmacy)
+
     with refused(prescriptions.ProofInvalid, number=forged.number):
-        prescriptions.open(forged.as_abi(), batch.head.as_abi(), batch.paths[1], sender=stranger)
+        prescriptions.accept(*proof, far_future, code, sender=pharmacy)
     assert prescriptions.prescriptionOf(forged.number).state == State.NOT_OPENED
 
 
@@ -182,13 +191,8 @@ def test_open__a_prescription_issued_among_bills__is_no_bill(
 ):
     def leaves(headers):
         (header,) = headers
-        return [
-            leaf_of(
-                PrescriptionHeader(
-                    header.number, header.patient, far_future, (1,), False, header.body
-                )
-            )
-        ]
+        terms = PrescriptionTerms(1, far_future, 0, 0, (1,), 0, 0, 0, on_hold=False)
+        return [leaf_of(terms.header(header.number, header.patient, header.body))]
 
     batch = issue_bills(1, leaves=leaves)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +105,16 @@ def prescription(**changes: Any) -> Prescription:
             patient=Party("469*************3X", "测试患者", type=1),
             lines=(
                 PrescriptionLine("XA01", "阿莫西林胶囊", 24, "粒", instruction="tid"),
-                PrescriptionLine("XA02", "布洛芬缓释胶囊", 10, "粒"),
+                PrescriptionLine("XA02", "布洛芬缓释胶囊", 10, "粒", substitutable=True),
                 PrescriptionLine("XA03", "氯雷他定片", 6, "片"),
             ),
             encounter="visit-2026-000017",
             reason="J06.9",
             on_hold=True,
+            licence=LICENCE_NUMBER,
+            drug_class=2,
+            repeats=2,
+            interval_days=30,
         ),
         **changes,
     )
@@ -244,14 +248,26 @@ def invoices(draw: st.DrawFn) -> Invoice:
 @st.composite
 def prescriptions(draw: st.DrawFn) -> Prescription:
     """Prescriptions of one to five lines, with any text in them."""
-    quantities = draw(st.lists(st.integers(1, 2**24 - 1), min_size=1, max_size=5))
+    quantities = draw(st.lists(st.integers(1, 2**16 - 1), min_size=1, max_size=5))
+    authored_at = draw(st.integers(0, 4_000_000_000))
     return prescription(
         business_key=draw(nfc_text.filter(bool)),
-        valid_until=draw(st.integers(1, 2**40 - 1)),
+        authored_at=datetime.fromtimestamp(authored_at, UTC),
+        valid_until=draw(st.integers(authored_at, 2**40 - 1)),
         lines=tuple(
-            PrescriptionLine(str(line), draw(nfc_text), quantity, draw(nfc_text))
+            PrescriptionLine(
+                str(line),
+                draw(nfc_text),
+                quantity,
+                draw(nfc_text),
+                substitutable=draw(st.booleans()),
+            )
             for line, quantity in enumerate(quantities)
         ),
         reason=draw(nfc_text),
         on_hold=draw(st.booleans()),
+        licence=draw(st.none() | numbers),
+        drug_class=draw(st.integers(0, 2**16 - 1)),
+        repeats=draw(st.integers(0, 2**8 - 1)),
+        interval_days=draw(st.integers(0, 365)),
     )

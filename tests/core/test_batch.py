@@ -188,8 +188,14 @@ terms = st.one_of(
     st.builds(InvoiceTerms, st.integers(0, 2**53 - 1), st.integers(0, 999), st.booleans()),
     st.builds(
         PrescriptionTerms,
+        st.integers(0, 2**40 - 1),
         st.integers(1, 2**40 - 1),
-        st.lists(st.integers(1, 2**24 - 1), min_size=1, max_size=5).map(tuple),
+        st.integers(0, 10**18 - 1),
+        st.integers(0, 2**16 - 1),
+        st.lists(st.integers(1, 2**16 - 1), min_size=1, max_size=5).map(tuple),
+        st.integers(0, 31),
+        st.integers(0, 2**8 - 1),
+        st.integers(0, 2**32 - 1),
         st.booleans(),
     ),
 )

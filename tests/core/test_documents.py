@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -346,7 +346,35 @@ def test_prescription__the_extreme_quantities__are_taken(quantity: int) -> None:
     assert len(terms.struct_hash(1, bytes(20), bytes(32))) == 32
 
 
-@pytest.mark.parametrize("valid_until", [-1, 0, 2**40])
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"drug_class": -1}, "drugClass"),
+        ({"drug_class": 2**16}, "drugClass"),
+        ({"repeats": 256}, "maxReptCnt"),
+        ({"interval_days": -1}, "minInrvDays"),
+        ({"interval_days": 49711}, "minInrvDays"),
+    ],
+)
+def test_prescription__a_limit_out_of_range__invalid_document(
+    change: dict[str, Any], field: str
+) -> None:
+    assert refusal(prescription, **change) == (field, "is out of range")
+
+
+def test_terms__a_time_before_1970__is_the_first_second() -> None:
+    old = prescription(authored_at=datetime(1969, 12, 31, tzinfo=UTC))
+
+    assert old.terms().authored_at == 0
+
+
+def test_terms__a_time_without_offset__is_utc() -> None:
+    naive = prescription(authored_at=datetime(2026, 1, 5, 1, 30))  # noqa: DTZ001
+
+    assert naive.terms().authored_at == 1767576600
+
+
+@pytest.mark.parametrize("valid_until", [-1, 0, 1767576599, 2**40])
 def test_prescription__an_end_out_of_range__invalid_document(valid_until: int) -> None:
     found = refusal(prescription, valid_until=valid_until)
 
@@ -362,7 +390,15 @@ def test_terms__a_prescription__are_what_the_contract_reads(on_hold: bool) -> No
     found = prescription(on_hold=on_hold).terms()
 
     assert found == PrescriptionTerms(
-        valid_until=1767835800, quantities=(24, 10, 6), on_hold=on_hold
+        authored_at=1767576600,
+        valid_until=1767835800,
+        licence=469905260000000009,
+        drug_class=2,
+        quantities=(24, 10, 6),
+        substitutable=0b010,
+        repeats=2,
+        interval=30 * 24 * 3600,
+        on_hold=on_hold,
     )
 
 
@@ -372,9 +408,15 @@ def test_fields__a_prescription_without_optional_values__has_no_field_for_them()
     assert sorted(fields) == [
         "authoredOn",
         "businessKey",
+        "drugClass",
+        "licence",
+        "maxReptCnt",
+        "minInrvDays",
         "patient",
         "prescriber",
+        "reptFlag",
         "rxDetail",
+        "valiDays",
         "valiEndTime",
     ]
 

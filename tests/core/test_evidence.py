@@ -73,6 +73,12 @@ FORGERIES: list[tuple[str, type[EvidenceError], str]] = [
     ("currency_disagrees.json", HeaderMismatch, "header and the field CurrencyType disagree"),
     ("red_letter_is_claimable.json", HeaderMismatch, "relatedInvoiceNumber disagree"),
     ("quantities_disagree.json", HeaderMismatch, "header and the field rxDetail disagree"),
+    ("authoredAt_disagrees.json", HeaderMismatch, "header and the field authoredOn disagree"),
+    ("licence_disagrees.json", HeaderMismatch, "header and the field licence disagree"),
+    ("drugClass_disagrees.json", HeaderMismatch, "header and the field drugClass disagree"),
+    ("substitutable_disagrees.json", HeaderMismatch, "header and the field rxDetail disagree"),
+    ("repeats_disagrees.json", HeaderMismatch, "header and the field maxReptCnt disagree"),
+    ("interval_disagrees.json", HeaderMismatch, "header and the field minInrvDays disagree"),
     ("line_missing.json", HeaderMismatch, "header and the field rxDetail disagree"),
     ("validity_disagrees.json", HeaderMismatch, "header and the field valiEndTime disagree"),
     ("number_disagrees.json", HeaderMismatch, "header and the field EInvoiceNumber disagree"),
@@ -87,7 +93,7 @@ FORGERIES: list[tuple[str, type[EvidenceError], str]] = [
     ("forged_header.json", AnchorMismatch, "another head"),
     ("forged_hold.json", AnchorMismatch, "another head"),
     ("forged_patient.json", AnchorMismatch, "another head"),
-    ("kind_disagrees.json", MalformedEvidence, "header.validUntil: Field required"),
+    ("kind_disagrees.json", MalformedEvidence, "header.authoredAt: Field required"),
     # Path
     ("neighbours_path.json", AnchorMismatch, "another head"),
     ("truncated_path.json", PathMismatch, "the path is too short"),
@@ -432,7 +438,7 @@ def test_from_json__a_currency_out_of_range__malformed(value: Any) -> None:
         Evidence.from_json(text)
 
 
-@pytest.mark.parametrize("value", [[], [1] * 6, [2**24], [-1], [True], ["1"], None, 1])
+@pytest.mark.parametrize("value", [[], [1] * 6, [2**16], [-1], [True], ["1"], None, 1])
 def test_from_json__quantities_out_of_range__malformed(value: Any) -> None:
     good = json.loads(asset("good_prescription.json"))
     text = json.dumps(changed(good, ("header", "quantities"), lambda _: value))
@@ -661,7 +667,18 @@ def test_verify_offline__a_prescriptions_fields_under_a_bills_header__header_mis
             {"quantities": (1,)},
             "rxDetail",
         ),
+        (
+            sealed_prescription(),
+            {"rxDetail": [{"quantity": 1, "substitutable": 1}]},
+            {"quantities": (1,), "substitutable": 1},
+            "rxDetail",
+        ),
         (sealed_prescription(), {"valiEndTime": "1767835800"}, {}, "valiEndTime"),
+        (sealed_prescription(), {"authoredOn": 1767576600}, {}, "authoredOn"),
+        (sealed_prescription(), {"authoredOn": "yesterday"}, {}, "authoredOn"),
+        (sealed_prescription(), {"minInrvDays": "30"}, {}, "minInrvDays"),
+        (sealed_prescription(), {"licence": 5}, {}, "licence"),
+        (sealed_prescription(), {"maxReptCnt": True}, {"repeats": 1}, "maxReptCnt"),
     ],
 )
 def test_verify_offline__a_field_of_another_type__header_mismatch(

@@ -47,20 +47,30 @@ prescription_headers = st.builds(
     uint(64),
     addresses,
     uint(40),
-    st.lists(uint(24), max_size=5).map(tuple),
+    uint(40),
+    uint(64),
+    uint(16),
+    st.lists(uint(16), max_size=5).map(tuple),
+    uint(8),
+    uint(8),
+    uint(32),
     st.booleans(),
     hashes,
 )
 messages = st.one_of(
     st.builds(ClaimAuthorisation, uint(64), uint(32), uint(64), uint(32), uint(64)),
     st.builds(AcceptAuthorisation, uint(64), uint(32), uint(16), uint(64)),
-    st.builds(DeliveryConfirmation, uint(64), uint(16), uint(64)),
+    st.builds(DeliveryConfirmation, uint(64), uint(16), st.tuples(*[uint(16)] * 5), uint(64)),
 )
 tree_heads = st.builds(TreeHead, uint(64), uint(32), uint(32), uint(64))
 
 
 def message_values(message: PatientMessage) -> dict[str, Any]:
-    return {name: getattr(message, name) for name in message.__dataclass_fields__}
+    # eth-account takes an array as a list only.
+    return {
+        name: list(value) if isinstance(value := getattr(message, name), tuple) else value
+        for name in message.__dataclass_fields__
+    }
 
 
 @given(st.binary())
@@ -122,7 +132,10 @@ def test_signing_digest__one_value_changed__another_digest(
     digest = signing_digest(message, 1, contract)
     name = data.draw(st.sampled_from(sorted(message.__dataclass_fields__)))
 
-    changed = replace(message, **{name: getattr(message, name) ^ 1})
+    value = getattr(message, name)
+    other = (value[0] ^ 1, *value[1:]) if isinstance(value, tuple) else value ^ 1
+
+    changed = replace(message, **{name: other})
 
     assert signing_digest(changed, 1, contract) != digest
     assert signing_digest(message, 2, contract) != digest
@@ -131,7 +144,7 @@ def test_signing_digest__one_value_changed__another_digest(
 
 def test_signing_digest__messages_with_the_same_values__another_digest_for_each_type() -> None:
     contract = "0x" + "11" * 20
-    same = [AcceptAuthorisation(1, 2, 3, 4), DeliveryConfirmation(1, 2, 3)]
+    same = [AcceptAuthorisation(1, 2, 3, 4), DeliveryConfirmation(1, 2, (3, 0, 0, 0, 0), 4)]
     same.append(ClaimAuthorisation(1, 2, 3, 4, 5))
 
     digests = {signing_digest(message, 1, contract) for message in same}

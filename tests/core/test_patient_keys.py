@@ -70,7 +70,11 @@ messages = st.one_of(
     st.tuples(
         st.just("Prescription"),
         st.builds(
-            DeliveryConfirmation, numbers, st.integers(0, 2**16 - 1), st.integers(0, 2**64 - 1)
+            DeliveryConfirmation,
+            numbers,
+            st.integers(0, 2**16 - 1),
+            st.tuples(*[st.integers(0, 2**16 - 1)] * 5),
+            st.integers(0, 2**64 - 1),
         ),
     ),
 )
@@ -78,7 +82,10 @@ messages = st.one_of(
 
 def typed(message: PatientMessage, chain_id: int = 31337, contract: str = CONTRACT) -> Any:
     name = type(message).__name__
-    values = {field: getattr(message, field) for field in message.__dataclass_fields__}
+    values = {
+        field: list(value) if isinstance(value := getattr(message, field), tuple) else value
+        for field in message.__dataclass_fields__
+    }
     return encode_typed_data(domain(chain_id, contract), {name: MESSAGE_TYPES[name]}, values)
 
 
@@ -432,7 +439,7 @@ def test_sign__used_for_something_else__recovers_to_a_stranger(other: Any) -> No
 
 
 def test_sign__same_number_of_another_kind__is_another_key() -> None:
-    message = DeliveryConfirmation(PRESCRIPTION_NUMBER, 0, 1767922200)
+    message = DeliveryConfirmation(PRESCRIPTION_NUMBER, 0, (24, 10, 6, 0, 0), 1767922200)
 
     signatures = {PATIENT.sign(message, kind, 31337, CONTRACT) for kind in BRANCHES}
 

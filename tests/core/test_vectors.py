@@ -56,7 +56,10 @@ def _plain(name: str, value: Any) -> Any:
 
 def message_of(vector: dict[str, Any]) -> Any:
     return MESSAGES[vector["type"]](
-        **{name: int(value) for name, value in vector["message"].items()}
+        **{
+            name: tuple(value) if name == "quantities" else int(value)
+            for name, value in vector["message"].items()
+        }
     )
 
 

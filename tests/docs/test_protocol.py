@@ -20,6 +20,7 @@ from medledger.chain.deployment import LEASE_PERIOD_SECONDS, LOCK_PERIOD_SECONDS
 from medledger.core import (
     authorisation,
     canonical,
+    dispensing,
     evidence,
     hashing,
     kinds,
@@ -68,7 +69,7 @@ def keys(text: str) -> set[str]:
 
 
 def test_type_strings__quoted__are_all_that_the_code_hashes() -> None:
-    quoted = re.findall(r"^\w+\((?:\w+(?:\[\])? \w+,?)+\)$", TEXT, re.M)
+    quoted = re.findall(r"^\w+\((?:\w+(?:\[\d*\])? \w+,?)+\)$", TEXT, re.M)
 
     assert sorted(quoted) == sorted(TYPES)
 
@@ -186,7 +187,7 @@ def test_event__each__has_these_arguments_and_this_topic(row: list[str]) -> None
 
 
 def test_contracts__tables__were_read() -> None:
-    assert (len(VIEWS), len(EVENTS)) == (20, 14)
+    assert (len(VIEWS), len(EVENTS)) == (21, 14)
 
 
 def test_states__in_the_text__are_the_codes() -> None:
@@ -311,3 +312,38 @@ def test_errors__named_anywhere__exist() -> None:
 
     assert named
     assert all(hasattr(errors, name) for name in named)
+
+
+# Policies and dispensings
+
+
+def test_policies__quoted__are_the_contracts_rows() -> None:
+    text = " ".join(section(17).split())
+    (view,) = (
+        entry
+        for entry in abi.artifact("PrescriptionPolicies")["abi"]
+        if entry.get("name") == "policyOf"
+    )
+    members = [f"{one['type']} {one['name']}" for one in view["outputs"][0]["components"]]
+
+    assert f"({', '.join(members)})" in text
+
+
+def test_dispensings__file_and_hashes__are_as_told() -> None:
+    secret = bytes(range(32))
+    item = dispensing.DispensedItem(2, "B2026", "H20013", code="A10BA02")
+    record = dispensing.DispensingRecord(secret, (item,), "fit")
+    written = json.loads(record.to_json())
+    told = section(17)
+
+    for key in (*written, *written["items"][0], written["format"]):
+        assert f"`{key}`" in told or f'"{key}"' in told
+
+    def body(name: str, value: object, label: bytes) -> bytes:
+        salt = hashlib.shake_256(keccak256(secret + label) + b"salts").digest(32)
+        digest = keccak256(b"\x03" + salt + canonical.canonical([name, value]))
+        return keccak256(b"\x04" + keccak256(canonical.canonical([name])) + digest)
+
+    shown = {"lot": "B2026", "approvalNumber": "H20013", "code": "A10BA02"}
+    assert record.items_hash == body("2", shown, b"items")
+    assert record.review_hash == body("review", "fit", b"review")

@@ -73,7 +73,10 @@ def bills(draw: st.DrawFn) -> Invoice:
 def orders(draw: st.DrawFn) -> Prescription:
     """Prescriptions."""
     return replace(
-        draw(prescriptions()), business_key=draw(business_keys), authored_at=draw(moments)
+        draw(prescriptions()),
+        business_key=draw(business_keys),
+        authored_at=draw(moments),
+        valid_until=2**40 - 1,
     )
 
 

@@ -184,6 +184,7 @@ def test_prescriptions__a_weekly_dose_for_a_month__is_computed(sample: Path) -> 
                 ),
             ),
             encounter="a1db5469-1768-42f9-af59-59d55b9cf306",
+            repeats=12,
         ),
         hospital=CHARLES_RIVER,
     )

@@ -232,7 +232,7 @@ def test_prescriptions__a_practitioner_without_name__is_refused_and_the_rest_goe
         ({"dosageInstruction[0].doseAndRate[0].doseQuantity": ABSENT}, 1, "package"),
         ({"dosageInstruction": REQUEST["dosageInstruction"] * 2}, 1, "package"),
         # The bound of a line.
-        ({"dispenseRequest": {"quantity": {"value": 2**24 - 1}}}, 2**24 - 1, "unit"),
+        ({"dispenseRequest": {"quantity": {"value": 2**16 - 1}}}, 2**16 - 1, "unit"),
     ],
 )
 def test_prescriptions__a_way_of_saying_how_much__gives_the_quantity(
@@ -306,7 +306,7 @@ REPEAT = "dosageInstruction[0].timing.repeat"
         (f"{DURATION}.value", 0, "is out of range"),
         (f"{DURATION}.value", -10, "is out of range"),
         (f"{DURATION}.value", "10", "is not a number"),
-        (f"{DURATION}.value", 100_000_000, "gives more than 16777215 units"),
+        (f"{DURATION}.value", 100_000_000, "gives more than 65535 units"),
         (f"{REPEAT}.frequency", 0, "is not above 0"),
         (f"{REPEAT}.frequency", 10**9, "is out of range"),
         (f"{REPEAT}.frequency", 1.5, "is not a whole number"),
@@ -355,9 +355,9 @@ def test_prescriptions__a_request_with_a_fault__is_refused_with_file_line_and_fi
             "is not whole, and the dosage gives no quantity",
         ),
         (
-            {"dispenseRequest": {"quantity": {"value": 2**24}}},
+            {"dispenseRequest": {"quantity": {"value": 2**16}}},
             "dispenseRequest.quantity.value",
-            "gives more than 16777215 units",
+            "gives more than 65535 units",
         ),
         (
             {"dispenseRequest": {"quantity": {"value": 0}}},
@@ -425,3 +425,37 @@ def test_prescriptions__a_validity_that_no_contract_takes__is_the_caller_s_error
 
     with pytest.raises(InvalidDocument):
         list(folder.prescriptions(str, valid_until=0))
+
+
+# Repeats and substitution
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (0, 0, False)),
+        ({"dispenseRequest.numberOfRepeatsAllowed": 3}, (3, 0, False)),
+        ({"dispenseRequest.dispenseInterval": {"value": 4, "code": "wk"}}, (0, 28, False)),
+        ({"dispenseRequest.dispenseInterval": {"value": 25, "code": "h"}}, (0, 2, False)),
+        ({"substitution": {"allowedBoolean": True}}, (0, 0, True)),
+    ],
+    ids=str,
+)
+def test_prescriptions__repeats_and_substitution__are_what_was_asked(
+    tmp_path: Path, changes: dict[str, Any], expected: tuple[int, int, bool]
+) -> None:
+    records, refused = read(tmp_path, changed(REQUEST, changes))
+
+    assert refused == []
+    order = records[0].prescription
+    assert (order.repeats, order.interval_days, order.lines[0].substitutable) == expected
+
+
+def test_prescriptions__an_interval_beyond_the_header__is_refused(tmp_path: Path) -> None:
+    beyond = {"dispenseRequest.dispenseInterval": {"value": 137, "code": "a"}}
+
+    records, refused = read(tmp_path, changed(REQUEST, beyond))
+
+    assert records == []
+    assert len(refused) == 1
+    assert "is more than 49710 days" in refused[0]

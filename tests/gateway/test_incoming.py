@@ -39,6 +39,7 @@ GUARDED = {
     "POST /prescriptions/{number}/hold",
     "POST /prescriptions/{number}/release",
     "POST /prescriptions/{number}/cancel",
+    "POST /prescriptions/{number}/request-cancel",
 }
 
 

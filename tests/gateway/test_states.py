@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 from tests.gateway.scene import FAR_FUTURE, PATIENT, Scene, bill, prescription, problem, serving
+from tests.roles.world import dispensing
 
 from medledger.core.evidence import Evidence
 from medledger.core.numbers import parse_number
@@ -142,7 +143,7 @@ def test_state__a_prescription_through_its_life__is_told(
     code = patient.authorise_acceptance(plain, pharmacy_id, deadline=FAR_FUTURE)
     pharmacy.accept(evidence, code)
     states.append(client.get(f"/prescriptions/{number}").json())
-    pharmacy.dispense(plain, [20, 10])
+    pharmacy.dispense(plain, dispensing(20, 10))
     states.append(client.get(f"/prescriptions/{number}").json())
     pharmacy.hand_over(plain, courier_id)
     states.append(client.get(f"/prescriptions/{number}").json())
@@ -170,6 +171,29 @@ def test_cancel__a_prescription__marks_it(client: httpx.Client) -> None:
     assert response.status_code == 200
     assert problem(again) == (409, "StateForbids")
     assert client.get(f"/prescriptions/{number}").json()["state"] == "Cancelled"
+
+
+def test_request_cancel__a_pharmacy_has_it__is_asked_and_returning_cancels(
+    client: httpx.Client, scene: Scene
+) -> None:
+    number = prescribe(client)
+    key, pharmacy_id = scene.accredit("药店", Kind.PHARMACY)
+    pharmacy, patient = Pharmacy(scene.ledgers, key), Patient(scene.ledgers, PATIENT)
+    evidence = Evidence.from_json(client.get(f"/prescriptions/{number}/evidence").content)
+    early = client.post(f"/prescriptions/{number}/request-cancel", json={"reason": 1})
+    code = patient.authorise_acceptance(evidence.number, pharmacy_id, deadline=FAR_FUTURE)
+    pharmacy.accept(evidence, code)
+
+    response = client.post(f"/prescriptions/{number}/request-cancel", json={"reason": 1})
+
+    again = client.post(f"/prescriptions/{number}/request-cancel", json={"reason": 1})
+    asked = client.get(f"/prescriptions/{number}").json()
+    pharmacy.return_to_pool(evidence.number)
+    assert response.status_code == 200
+    assert (asked["state"], asked["cancelRequested"]) == ("Accepted", True)
+    assert client.get(f"/prescriptions/{number}").json()["state"] == "Cancelled"
+    assert problem(early) == (409, "StateForbids")
+    assert problem(again) == (409, "CancelIsRequested")
 
 
 def test_hold__a_prescription__changes_its_state(client: httpx.Client) -> None:

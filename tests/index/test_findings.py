@@ -135,6 +135,34 @@ def test_check__a_lease_taken_over__low(chronicle: Chronicle) -> None:
     assert rules(chronicle) == [("leases_taken_over", "low", [accepted, accepted])]
 
 
+def test_check__a_parcel_left_behind_by_a_lease_taken_over__medium(chronicle: Chronicle) -> None:
+    accept(chronicle, PHARMACY, NOON)
+    chronicle.tell("PrescriptionDispensed", at=NOON + 1, number=FIRST, pharmacy=PHARMACY)
+    chronicle.tell("PrescriptionHandedOver", at=NOON + 2, number=FIRST, pharmacy=PHARMACY)
+
+    accept(chronicle, OTHER_PHARMACY, NOON + 2 * DAY)
+
+    evidence = ["PrescriptionAccepted", "PrescriptionDispensed", "PrescriptionAccepted"]
+    assert rules(chronicle) == [("leases_taken_over", "medium", evidence)]
+
+
+@pytest.mark.parametrize("how", ["returned", "delivered", "delivered in part"])
+def test_check__a_prescription_that_the_pharmacy_gave_up__is_not_taken_over(
+    how: str, chronicle: Chronicle
+) -> None:
+    accept(chronicle, PHARMACY, NOON)
+    chronicle.tell("PrescriptionDispensed", at=NOON + 1, number=FIRST, pharmacy=PHARMACY)
+    if how != "returned":
+        complete = how == "delivered"
+        chronicle.tell("PrescriptionDelivered", at=NOON + 2, number=FIRST, complete=complete)
+    if how != "delivered":
+        chronicle.tell("PrescriptionReturned", at=NOON + 3, number=FIRST, pharmacy=PHARMACY)
+
+    accept(chronicle, OTHER_PHARMACY, NOON + 2 * DAY)
+
+    assert rules(chronicle) == []
+
+
 def accept(chronicle: Chronicle, pharmacy: int, at: int) -> None:
     chronicle.tell(
         "PrescriptionAccepted", at=at, number=FIRST, pharmacy=pharmacy, leaseUntil=at + HOUR

@@ -83,13 +83,54 @@ def test_overdue__a_lease_that_is_over__until_it_is_given_back(
     sync(told, [world.rpc])
     later = world.now() + 2 * DAY
 
-    assert questions.overdue(told, at=world.now()) == []
-    (lease,) = questions.overdue(told, at=later)
-    assert (lease.number, lease.pharmacy) == (number, world.ids["pharmacy"])
+    def overdue() -> dict[int, tuple[int, int]]:
+        return {found.number: (found.pharmacy, found.courier) for found in at(later)}
+
+    def at(time: int) -> list[questions.Lease]:
+        return questions.overdue(told, at=time)
+
+    assert at(world.now()) == []
+    assert overdue()[number] == (world.ids["pharmacy"], 0)
+    (on_the_way,) = overdue().keys() - {number}
+    assert overdue()[on_the_way] == (world.ids["pharmacy"], world.ids["courier"])
 
     world.pharmacy.return_to_pool(number)
     sync(told, [world.rpc])
-    assert questions.overdue(told, at=later) == []
+    assert overdue().keys() == {on_the_way}
+
+
+def test_overdue__each_step__moves_the_end_of_the_lease(told: EventIndex, world: World) -> None:
+    number = world.accepted(key="moving").number
+    courier, other = world.ids["courier"], world.ids["other_courier"]
+    steps = [
+        (lambda: world.dispense(number, [20]), 0),
+        (lambda: world.pharmacy.hand_over(number, courier), courier),
+        (lambda: world.courier.fail_delivery(number), 0),
+        (lambda: world.pharmacy.withdraw_dispensing(number), 0),
+        (lambda: world.dispense(number, [20]), 0),
+        (lambda: world.pharmacy.hand_over(number, courier), courier),
+        (lambda: world.courier.offer(number, other), courier),
+        (lambda: world.other_courier.take_over(number), other),
+        (lambda: world.courier.deliver(world.confirm(number)), 0),
+    ]
+
+    for act, carrier in steps:
+        world.pass_time(60)
+        act()
+        world.auditor.sync(told)
+        until = world.ledgers.prescriptions.prescription_of(number).lease_until
+
+        assert number not in {lease.number for lease in questions.overdue(told, at=until)}
+        (lease,) = (
+            found for found in questions.overdue(told, at=until + 1) if found.number == number
+        )
+        assert (lease.pharmacy, lease.courier) == (world.ids["pharmacy"], carrier)
+        assert lease.lease_until == until
+    world.dispense(number, [4, 10])
+    world.pharmacy.deliver(world.confirm(number))
+    world.auditor.sync(told)
+    found = {lease.number for lease in questions.overdue(told, at=world.now() + 99 * DAY)}
+    assert number not in found
 
 
 def test_institution_record__of_a_courier__names_what_it_was_handed(

@@ -682,7 +682,7 @@ def test_cancel__while_a_pharmacy_has_it__taken_until_its_lease_is_over(world: W
 
 def test_cancel__what_is_dispensed__is_refused(world: World) -> None:
     receipt = world.accepted()
-    world.pharmacy.dispense(receipt.number, [1])
+    world.dispense(receipt.number, [1])
 
     with pytest.raises(StateForbids) as error:
         world.hospital.cancel(receipt.number, 3)

@@ -37,7 +37,12 @@ TYPES = {
         "sequence": "uint16",
         "deadline": "uint64",
     },
-    "DeliveryConfirmation": {"number": "uint64", "sequence": "uint16", "deadline": "uint64"},
+    "DeliveryConfirmation": {
+        "number": "uint64",
+        "sequence": "uint16",
+        "quantities": "uint16[5]",
+        "deadline": "uint64",
+    },
 }
 
 
@@ -54,7 +59,10 @@ def signer_of(signed: Signed) -> str:
             "chainId": signed.chain_id,
             "verifyingContract": signed.contract,
         },
-        "message": {part["name"]: getattr(signed.message, part["name"]) for part in members},
+        "message": {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in ((name, getattr(signed.message, name)) for name in TYPES[kind])
+        },
     }
     found: str = Account.recover_message(
         encode_typed_data(full_message=typed), signature=signed.signature
@@ -91,7 +99,7 @@ def test_confirm_delivery__of_a_prescription__names_its_next_sequence(world: Wor
     signed = world.confirm(number)
 
     assert signer_of(signed) == world.patient.address("Prescription", number)
-    assert signed.message.sequence == 1
+    assert (signed.message.sequence, signed.message.quantities) == (2, (24, 10, 0, 0, 0))
 
 
 def test_authorise_claim__a_second_time__names_the_next_sequence_of_that_payer(
@@ -114,7 +122,7 @@ def test_sign__with_a_sequence__asks_no_node(world: World, anvil: LocalChain) ->
 
         patient.authorise_claim(1, 2, 3, deadline=4, sequence=5)
         patient.authorise_acceptance(1, 2, deadline=4, sequence=5)
-        patient.confirm_delivery(1, deadline=4, sequence=5)
+        patient.confirm_delivery(1, deadline=4, sequence=5, quantities=[1, 0, 0, 0, 0])
 
         assert relay.seen == []
 

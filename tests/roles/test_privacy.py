@@ -49,7 +49,7 @@ def live_through(world: World) -> dict[str, list[int]]:
     orders = [world.prescribed(key) for key in KEYS[3:5]]
     for order in orders:
         world.pharmacy.accept(order.evidence(), world.admit(order.number))
-        world.pharmacy.dispense(order.number, [24, 10])
+        world.dispense(order.number, [24, 10])
         world.pharmacy.hand_over(order.number, world.ids["courier"])
         world.courier.deliver(world.confirm(order.number))
     return {

@@ -393,7 +393,7 @@ def test_pause__prescriptions__stops_first_use_and_lets_what_has_begun_end(world
 
     with pytest.raises(EnforcedPause):
         world.pharmacy.accept(waiting.evidence(), world.admit(waiting.number))
-    world.pharmacy.dispense(begun.number, [24, 10])
+    world.dispense(begun.number, [24, 10])
     world.pharmacy.deliver(world.confirm(begun.number))
 
 
@@ -422,7 +422,7 @@ def test_pause__what_cannot_be__is_refused(world: World, stranger: Supervisor) -
         lambda world: world.payer.settle(1, -1),
         lambda world: world.payer.settle(2**64, 1),
         lambda world: world.payer.settle(1, 1, explanation=b"\x00" * 33),
-        lambda world: world.pharmacy.dispense(1, [2**24]),
+        lambda world: world.dispense(1, [2**24]),
         lambda world: world.auditor.ledgers.claims.usage_of(-1),
     ],
     ids=[

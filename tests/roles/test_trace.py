@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.roles.world import DAY, World, bill
 
-from medledger.chain.bindings import BatchIssued, ClaimLocked, InvoiceReversed
+from medledger.chain.bindings import BatchIssued, ClaimLocked, InvoiceReversed, ParcelTakenOver
 from medledger.core.numbers import document_number
 
 
@@ -93,6 +93,39 @@ def test_trace__a_prescription__every_event_in_order(world: World) -> None:
         "PrescriptionReturned",
         "PrescriptionCancelled",
     ]
+
+
+def test_trace__a_prescription__says_who_had_it_and_who_acted(world: World) -> None:
+    number = world.in_transit(20).number
+    world.hospital.request_cancel(number, 3)
+    world.courier.offer(number, world.ids["other_courier"])
+    world.other_courier.take_over(number)
+    world.other_courier.fail_delivery(number, reason=4)
+    world.pharmacy.withdraw_dispensing(number, reason=5)
+    world.pharmacy.return_to_pool(number, reason=6)
+
+    told = {step.name: step.event for step in world.auditor.trace(number, "Prescription")[1:]}
+
+    senders = {name: event.by for name, event in told.items() if hasattr(event, "by")}
+    pharmacy, courier = world.pharmacy.address, world.courier.address
+    assert senders == {
+        "PrescriptionAccepted": pharmacy,
+        "PrescriptionDispensed": pharmacy,
+        "PrescriptionHandedOver": pharmacy,
+        "CancelRequested": world.hospital.address,
+        "ParcelOffered": courier,
+        "ParcelTakenOver": world.other_courier.address,
+        "DeliveryFailed": world.other_courier.address,
+        "DispensingWithdrawn": pharmacy,
+        "PrescriptionReturned": pharmacy,
+        "PrescriptionCancelled": pharmacy,
+    }
+    taken_over = told["ParcelTakenOver"]
+    assert isinstance(taken_over, ParcelTakenOver)
+    assert (taken_over.courier, taken_over.receiver) == (
+        world.ids["courier"],
+        world.ids["other_courier"],
+    )
 
 
 def test_trace__its_neighbours_and_the_other_ledger__are_not_in_it(world: World) -> None:

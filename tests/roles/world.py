@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
+from secrets import token_bytes
 from typing import Any
 
 from tests.chain.nodes import now, pass_time
@@ -18,8 +19,10 @@ from tests.chain.nodes import now, pass_time
 from medledger.chain.deployment import Ledgers, connect, deploy
 from medledger.chain.keys import address_of
 from medledger.chain.rpc import Rpc
+from medledger.chain.sender import Receipt
 from medledger.core.acts import Act
 from medledger.core.authorisation import Signed
+from medledger.core.dispensing import DispensedItem, Dispensing, DispensingRecord
 from medledger.core.documents import (
     Invoice,
     InvoiceLine,
@@ -301,10 +304,14 @@ class World:
         self.pharmacy.accept(receipt.evidence(), self.admit(receipt.number))
         return receipt
 
-    def in_transit(self, *quantities: int) -> IssueReceipt:
+    def dispense(self, number: int, quantities: Sequence[int], **changes: Any) -> Receipt:
+        """The pharmacy reviews and dispenses."""
+        return self.pharmacy.dispense(number, dispensing(*quantities), **changes)
+
+    def in_transit(self, *quantities: int, **changes: Any) -> IssueReceipt:
         """A prescription that the courier carries."""
-        receipt = self.accepted()
-        self.pharmacy.dispense(receipt.number, quantities or [24, 10])
+        receipt = self.accepted(**changes)
+        self.dispense(receipt.number, quantities or [24, 10])
         self.pharmacy.hand_over(receipt.number, self.ids["courier"])
         return receipt
 
@@ -347,6 +354,12 @@ def order(key: str, valid_until: int, **changes: Any) -> Prescription:
         ),
         **changes,
     )
+
+
+def dispensing(*quantities: int, **changes: Any) -> Dispensing:
+    """Quantities by line, with a review of their own."""
+    kept = DispensingRecord(token_bytes(32), (DispensedItem(1, "B2026", "H20013"),), "no objection")
+    return replace(Dispensing(quantities, kept.items_hash, kept.review_hash), **changes)
 
 
 def licence(key: str = "licence-1", **changes: Any) -> Licence:

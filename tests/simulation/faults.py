@@ -78,6 +78,18 @@ class Faults:
         finally:
             self.rates = before
 
+    @contextmanager
+    def of_another(self, random: Random, rates: Rates) -> Iterator[None]:
+        """Another program's, by its own generator; what it meets does not stay."""
+        before = self._random, self._lag, self._lagging, self._without_receipts
+        self._random = random
+        self.clear()
+        try:
+            with self.at(rates):
+                yield
+        finally:
+            self._random, self._lag, self._lagging, self._without_receipts = before
+
     def clear(self) -> None:
         self._lagging = self._without_receipts = 0
 

@@ -12,6 +12,7 @@ from tests.simulation.simulation import Kept, Simulation
 
 from medledger.chain.bindings import BatchIssued
 from medledger.chain.events import fetch_events
+from medledger.chain.rpc import Rpc
 from medledger.core.evidence import Evidence
 from medledger.core.transactions import Transaction
 from medledger.errors import MedledgerError, StatusMismatch
@@ -137,8 +138,9 @@ def nonces(simulation: Simulation) -> Iterator[str]:
 
 
 def rebuild(simulation: Simulation) -> Iterator[str]:
-    """4. What the events rebuild is what the contracts hold, and no claim exceeds its bill."""
+    """4. What the events rebuild is what the contracts hold, and the index what a new one is."""
     yield from Auditor(simulation.ledgers).audit().mismatches
+    yield from simulation.auditor.problems(Rpc(simulation.node.url))
 
 
 def evidence(simulation: Simulation) -> Iterator[str]:

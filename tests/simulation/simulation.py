@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
 from random import Random
@@ -22,6 +23,7 @@ from typing import Any
 
 import pytest
 from tests.roles.world import FAR_FUTURE, PATIENT, bad_bill, bill, key_of, order
+from tests.simulation.auditing import Following, Immediately
 from tests.simulation.faults import HOSPITALS, NONE, Faults, Rates, Stop, watching
 from tests.simulation.node import START, Node, Time
 from tests.store.postgres import fresh_database, postgres
@@ -104,6 +106,7 @@ class Simulation:
         self._plan(folder)
         with self.listening():
             self._begin()
+            self.auditor = Following(seed, folder, self.faults, self._ledgers_with_faults())
 
     # What the seed decides once
 
@@ -213,6 +216,7 @@ class Simulation:
                 if self.random.random() < 0.2:
                     self._happening()
                 self._command(place)
+                self._follow()
                 self.check_kept()
             self._others_act = False
             self._settle()
@@ -225,6 +229,7 @@ class Simulation:
     def close(self) -> None:
         for hospital in self.hospitals:
             hospital.close()
+        self.auditor.close()
         self.observer.close()
 
     @property
@@ -251,6 +256,11 @@ class Simulation:
             self._open()
         self.note(f"{place:03d} {name}: {outcome}")
         self.done += 1
+
+    def _follow(self) -> None:
+        outcome = self.auditor.perhaps()
+        if outcome is not None:
+            self.note(f"    the auditor: {outcome}")
 
     def _told(self, error: MedledgerError) -> None:
         self.texts.append(f"{error} {error.hint}")
@@ -718,6 +728,9 @@ class Simulation:
         logger.setLevel(logging.DEBUG)
         with watching(self.faults), pytest.MonkeyPatch.context() as patch:
             patch.setattr(sealers, "_sealed", self._sealed)
+            # The package has a function of the module's name.
+            syncing = import_module("medledger.index.sync")
+            patch.setattr(syncing, "ThreadPoolExecutor", Immediately)
             try:
                 yield
             finally:

@@ -47,6 +47,15 @@ def suspension_without_event(simulation: Simulation) -> None:
     wire.ask("anvil_setStorageAt", address, slot, f"0x{record ^ 0x100:064x}")
 
 
+def event_lost_from_the_index(simulation: Simulation) -> None:
+    assert not list(simulation.auditor.problems(simulation.ledgers.rpc))
+    engine = create_engine(simulation.auditor.url)
+    with engine.begin() as connection:
+        lost = "DELETE FROM events WHERE block = (SELECT min(block) FROM events)"
+        connection.exec_driver_sql(lost)
+    engine.dispose()
+
+
 def evidence_of_another_bill(simulation: Simulation) -> None:
     first, *_ = next(simulation.issued("Invoice"))
     text = simulation.hospitals[0].evidence(first).to_json()
@@ -72,6 +81,7 @@ SPOILT: dict[str, tuple[str, Callable[[Simulation], None]]] = {
     ),
     "a nonce that nobody uses": ("nonces", nonce_that_nobody_uses),
     "a suspension without its event": ("rebuild", suspension_without_event),
+    "an event that the index lost": ("rebuild", event_lost_from_the_index),
     "evidence of another bill": ("evidence", evidence_of_another_bill),
     "a name in a log": ("secrets", lambda simulation: simulation.texts.append(PATIENT_NAME)),
     "a key in an error": (

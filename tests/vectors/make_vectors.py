@@ -72,8 +72,14 @@ HEADER_TYPES = {
         "PrescriptionHeader": [
             {"name": "number", "type": "uint64"},
             {"name": "patient", "type": "address"},
+            {"name": "authoredAt", "type": "uint40"},
             {"name": "validUntil", "type": "uint40"},
-            {"name": "quantities", "type": "uint24[]"},
+            {"name": "licence", "type": "uint64"},
+            {"name": "drugClass", "type": "uint16"},
+            {"name": "quantities", "type": "uint16[]"},
+            {"name": "substitutable", "type": "uint8"},
+            {"name": "repeats", "type": "uint8"},
+            {"name": "interval", "type": "uint32"},
             {"name": "onHold", "type": "bool"},
             {"name": "body", "type": "bytes32"},
         ]
@@ -119,6 +125,7 @@ MESSAGE_TYPES = {
     "DeliveryConfirmation": [
         {"name": "number", "type": "uint64"},
         {"name": "sequence", "type": "uint16"},
+        {"name": "quantities", "type": "uint16[5]"},
         {"name": "deadline", "type": "uint64"},
     ],
     "AccessGrant": [
@@ -153,8 +160,10 @@ ACT_TYPES = {
 WIDE = {
     "number",
     "claimable",
+    "authoredAt",
     "validFrom",
     "validUntil",
+    "licence",
     "amends",
     "until",
     "amount",
@@ -207,7 +216,13 @@ RED_LETTER_FIELDS: dict[str, Any] = INVOICE_FIELDS | {
 PRESCRIPTION_FIELDS: dict[str, Any] = {
     "hiRxno": "469901260000000005",
     "authoredOn": "2026-01-05T09:30:00+08:00",
+    "valiDays": 3,
     "valiEndTime": 1767835800,
+    "reptFlag": 1,
+    "maxReptCnt": 2,
+    "minInrvDays": 30,
+    "licence": "330801260000000003",
+    "drugClass": 2,
     "prescriber": {"code": "D460000001", "name": "测试医师", "type": 1},
     "patient": {"code": "469*************3X", "name": "测试患者", "type": 1},
     "businessKey": "rx-2026-000005",
@@ -221,7 +236,13 @@ PRESCRIPTION_FIELDS: dict[str, Any] = {
             "unit": "粒",
             "instruction": "tid",
         },
-        {"code": "XA02", "name": "布洛芬缓释胶囊", "quantity": 10, "unit": "粒"},
+        {
+            "code": "XA02",
+            "name": "布洛芬缓释胶囊",
+            "quantity": 10,
+            "unit": "粒",
+            "substitutable": True,
+        },
         {"code": "XA03", "name": "氯雷他定片", "quantity": 6, "unit": "片"},
     ],
 }
@@ -309,15 +330,20 @@ def header_vectors() -> list[dict[str, Any]]:
         "leading zeros": (1, "0x" + "00" * 19 + "01", 1, 1, False, word(1)),
         "last amount JSON takes": (10**18 - 1, hexed(some), 2**53 - 1, 978, False, body),
     }
+    order = (PRESCRIPTION_NUMBER, patient, 1767576600, 1767835800, LICENCE_NUMBER, 2)
     prescriptions = {
-        "one line": (PRESCRIPTION_NUMBER, patient, 1767835800, [24], False, body),
-        "five lines": (PRESCRIPTION_NUMBER, patient, 1767835800, [1, 2, 3, 4, 5], False, body),
-        "five lines, born held": (PRESCRIPTION_NUMBER, patient, 1767835800, [5] * 5, True, body),
-        "smallest": (0, "0x" + "00" * 20, 0, [0], False, bytes(32)),
-        "no line": (1, patient, 1, [], False, body),
-        "largest": (2**64 - 1, last, 2**40 - 1, [2**24 - 1] * 5, True, ones),
-        "largest line first": (1, patient, 1, [2**24 - 1, 1], False, body),
-        "largest line last": (1, patient, 1, [1, 2**24 - 1], False, body),
+        "one line": (*order, [24], 0, 0, 0, False, body),
+        "five lines": (*order, [1, 2, 3, 4, 5], 0b10011, 0, 0, False, body),
+        "five lines, born held": (*order, [5] * 5, 0, 0, 0, True, body),
+        "repeats": (*order, [24], 1, 3, 30 * 86400, False, body),
+        "smallest": (0, "0x" + "00" * 20, 0, 0, 0, 0, [0], 0, 0, 0, False, bytes(32)),
+        "no line": (1, patient, 1, 1, 1, 1, [], 0, 0, 0, False, body),
+        "largest": (
+            *(2**64 - 1, last, 2**40 - 1, 2**40 - 1, 2**64 - 1, 2**16 - 1),
+            *([2**16 - 1] * 5, 2**8 - 1, 2**8 - 1, 2**32 - 1, True, ones),
+        ),
+        "largest line first": (1, patient, 1, 2, 3, 4, [2**16 - 1, 1], 5, 6, 7, False, body),
+        "largest line last": (1, patient, 7, 6, 5, 4, [1, 2**16 - 1], 3, 2, 1, False, body),
     }
     licences = {
         "ordinary": (LICENCE_NUMBER, patient, 7, 1735660800, 1893427199, body),
@@ -362,7 +388,7 @@ def patient_of(kind: str, number: int) -> str:
 
 
 def message_vectors() -> list[dict[str, Any]]:
-    cases: list[tuple[str, tuple[int, ...], str, int, str]] = [
+    cases: list[tuple[str, tuple[Any, ...], str, int, str]] = [
         ("ClaimAuthorisation", (INVOICE_NUMBER, 4, 2500, 0, 1767922200), "Invoice", 1, CLAIMS),
         (
             "ClaimAuthorisation",
@@ -395,14 +421,14 @@ def message_vectors() -> list[dict[str, Any]]:
         ),
         (
             "DeliveryConfirmation",
-            (PRESCRIPTION_NUMBER, 0, 1767922200),
+            (PRESCRIPTION_NUMBER, 0, [24, 10, 6, 0, 0], 1767922200),
             "Prescription",
             CHAIN_ID,
             PRESCRIPTIONS,
         ),
         (
             "DeliveryConfirmation",
-            (10**18 - 1, 2**16 - 1, 2**64 - 1),
+            (10**18 - 1, 2**16 - 1, [2**16 - 1] * 5, 2**64 - 1),
             "Prescription",
             2**64 - 1,
             "0x" + "fF" * 20,
@@ -624,8 +650,14 @@ def sealed_red_letter() -> dict[str, Any]:
 
 def sealed_prescription() -> dict[str, Any]:
     header = {
+        "authoredAt": 1767576600,
         "validUntil": PRESCRIPTION_FIELDS["valiEndTime"],
+        "licence": LICENCE_NUMBER,
+        "drugClass": 2,
         "quantities": [24, 10, 6],
+        "substitutable": 0b010,
+        "repeats": 2,
+        "interval": 30 * 86400,
         "onHold": True,
     }
     return sealed_document("Prescription", PRESCRIPTION_NUMBER, PRESCRIPTION_FIELDS, header)
@@ -692,6 +724,8 @@ def issued(
             if name in ("patient", "holder")
             else hexed(value)
             if name == "body"
+            else str(value)
+            if name == "licence"
             else value
             for name, value in inner.items()
         },
@@ -772,6 +806,15 @@ def forged_evidence() -> dict[str, str]:
     found["red_letter_is_claimable.json"] = text_of(dishonest(sealed_red_letter(), claimable=2500))
     found["quantities_disagree.json"] = text_of(dishonest(prescription, quantities=[24, 10, 60]))
     found["line_missing.json"] = text_of(dishonest(prescription, quantities=[24, 10]))
+    for name, value in {
+        "authoredAt": 1767576601,
+        "licence": 0,
+        "drugClass": 0,
+        "substitutable": 0b011,
+        "repeats": 3,
+        "interval": 1,
+    }.items():
+        found[f"{name}_disagrees.json"] = text_of(dishonest(prescription, **{name: value}))
     found["validity_disagrees.json"] = text_of(dishonest(prescription, validUntil=2**40 - 1))
     found["number_disagrees.json"] = text_of(another_number(sealed_invoice()))
     found["prescription_number_disagrees.json"] = text_of(another_number(prescription))

@@ -20,6 +20,7 @@ from medledger.bench.memory import own_peak_mb
 from medledger.bench.stage import Stage, stage
 from medledger.chain.deployment import Manifest
 from medledger.chain.rpc import chunked
+from medledger.core.dispensing import DispensedItem, Dispensing, DispensingRecord
 from medledger.core.patient_keys import PatientKey
 from medledger.core.states import Kind
 from medledger.index import EventIndex
@@ -28,7 +29,8 @@ from medledger.roles import Auditor, IssueReceipt, Patient, Payer, Pharmacy
 BATCH = 1_000
 BLOCK_SECONDS = 0.5
 YEAR = 365 * 24 * 3600
-QUANTITIES = (24, 10)
+KEPT = DispensingRecord(bytes(32), (DispensedItem(1, "B2026", "H20013"),), "no objection")
+DISPENSING = Dispensing((24, 10), KEPT.items_hash, KEPT.review_hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def _make_prescriptions(scene: Stage, count: int) -> None:
             )
             rows.append((receipt.evidence(), allowed))
         list(pharmacy.accept_many(rows))
-        list(pharmacy.dispense_many([(receipt.number, QUANTITIES) for receipt in part]))
+        list(pharmacy.dispense_many([(receipt.number, DISPENSING) for receipt in part]))
 
 
 def _numbered(receipts: Sequence[IssueReceipt]) -> list[tuple[int, list[IssueReceipt]]]:

@@ -20,7 +20,15 @@ from medledger.errors import REFUSALS, InvalidArgument, Refusal, UnknownRefusal
 WORD = 32
 """Bytes of an ABI word: the least that any argument takes."""
 
-CONTRACTS = ("Institutions", "Invoices", "Claims", "Prescriptions", "Licences", "Records")
+CONTRACTS = (
+    "Institutions",
+    "Invoices",
+    "Claims",
+    "Licences",
+    "PrescriptionPolicies",
+    "Prescriptions",
+    "Records",
+)
 """In the order of deployment."""
 
 

@@ -123,17 +123,45 @@ class OperatorEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyEntry:
+    """Struct `Policy`."""
+
+    max_validity: int
+    max_repeats: int
+    max_quantity: int
+    withdraw_minutes: int
+    courier_allowed: bool
+    second_approver: bool
+    licence_demanded: bool
+
+    @classmethod
+    def from_abi(cls, values: Sequence[Any]) -> PolicyEntry:
+        return cls(values[0], values[1], values[2], values[3], values[4], values[5], values[6])
+
+
+@dataclass(frozen=True, slots=True)
 class PrescriptionEntry:
     """Struct `Prescription`."""
 
     patient: str
-    valid_until: int
     remaining: Sequence[int]
+    parcel: Sequence[int]
     pharmacy: int
     courier: int
     lease_until: int
+    delivered_at: int
     sequence: int
     state: State
+    lines: int
+    substitutable: int
+    repeats_left: int
+    withdraw_minutes: int
+    born_on_hold: bool
+    courier_allowed: bool
+    second_approver: bool
+    reviewed: bool
+    cancel_requested: bool
+    unconfirmed: bool
 
     @classmethod
     def from_abi(cls, values: Sequence[Any]) -> PrescriptionEntry:
@@ -145,7 +173,18 @@ class PrescriptionEntry:
             values[4],
             values[5],
             values[6],
-            State(values[7]),
+            values[7],
+            State(values[8]),
+            values[9],
+            values[10],
+            values[11],
+            values[12],
+            values[13],
+            values[14],
+            values[15],
+            values[16],
+            values[17],
+            values[18],
         )
 
 
@@ -236,6 +275,26 @@ class BatchIssued:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelRefused:
+    """Event `CancelRefused`."""
+
+    number: int
+    pharmacy: int
+    sequence: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Event `CancelRequested`."""
+
+    number: int
+    sequence: int
+    reason: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimLocked:
     """Event `ClaimLocked`."""
 
@@ -275,7 +334,21 @@ class DeliveryFailed:
 
     number: int
     courier: int
+    sequence: int
     reason: int
+    lease_until: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class DispensingWithdrawn:
+    """Event `DispensingWithdrawn`."""
+
+    number: int
+    pharmacy: int
+    sequence: int
+    reason: int
+    lease_until: int
     by: str
 
 
@@ -442,10 +515,59 @@ class PaperVoided:
 
 
 @dataclass(frozen=True, slots=True)
+class ParcelOffered:
+    """Event `ParcelOffered`."""
+
+    number: int
+    courier: int
+    receiver: int
+    sequence: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParcelTakenBack:
+    """Event `ParcelTakenBack`."""
+
+    number: int
+    pharmacy: int
+    courier: int
+    sequence: int
+    lease_until: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParcelTakenOver:
+    """Event `ParcelTakenOver`."""
+
+    number: int
+    courier: int
+    receiver: int
+    sequence: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Paused:
     """Event `Paused`."""
 
     account: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """Event `PolicySet`."""
+
+    drug_class: int
+    max_validity: int
+    max_repeats: int
+    max_quantity: int
+    withdraw_minutes: int
+    courier_allowed: bool
+    second_approver: bool
+    licence_demanded: bool
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,6 +576,7 @@ class PrescriptionAccepted:
 
     number: int
     pharmacy: int
+    sequence: int
     lease_until: int
     by: str
 
@@ -463,6 +586,7 @@ class PrescriptionCancelled:
     """Event `PrescriptionCancelled`."""
 
     number: int
+    sequence: int
     reason: int
     by: str
 
@@ -473,6 +597,7 @@ class PrescriptionDelivered:
 
     number: int
     courier: int
+    sequence: int
     complete: bool
     lease_until: int
     by: str
@@ -484,7 +609,12 @@ class PrescriptionDispensed:
 
     number: int
     pharmacy: int
+    sequence: int
     quantities: Sequence[int]
+    substituted: int
+    items: bytes
+    record: bytes
+    lease_until: int
     by: str
 
 
@@ -495,6 +625,8 @@ class PrescriptionHandedOver:
     number: int
     pharmacy: int
     courier: int
+    sequence: int
+    lease_until: int
     by: str
 
 
@@ -504,8 +636,14 @@ class PrescriptionOpened:
 
     number: int
     patient: str
+    authored_at: int
     valid_until: int
+    licence: int
+    drug_class: int
     quantities: Sequence[int]
+    substitutable: int
+    repeats: int
+    interval: int
     born_on_hold: bool
 
 
@@ -515,7 +653,19 @@ class PrescriptionReturned:
 
     number: int
     pharmacy: int
+    sequence: int
     reason: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrescriptionReviewed:
+    """Event `PrescriptionReviewed`."""
+
+    number: int
+    pharmacy: int
+    sequence: int
+    record: bytes
     by: str
 
 
@@ -548,6 +698,17 @@ class RecordOpened:
     patient: str
     amends: int
     record_type: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatsCancelled:
+    """Event `RepeatsCancelled`."""
+
+    number: int
+    sequence: int
+    repeats_left: int
+    reason: int
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -602,10 +763,13 @@ LedgerEvent = (
     | AccessRevoked
     | BatchEndorsed
     | BatchIssued
+    | CancelRefused
+    | CancelRequested
     | ClaimLocked
     | ClaimReleased
     | ClaimSettled
     | DeliveryFailed
+    | DispensingWithdrawn
     | DocumentHeld
     | DocumentReleased
     | InstitutionAccredited
@@ -623,7 +787,11 @@ LedgerEvent = (
     | OperatorAdded
     | OperatorRemoved
     | PaperVoided
+    | ParcelOffered
+    | ParcelTakenBack
+    | ParcelTakenOver
     | Paused
+    | PolicySet
     | PrescriptionAccepted
     | PrescriptionCancelled
     | PrescriptionDelivered
@@ -631,9 +799,11 @@ LedgerEvent = (
     | PrescriptionHandedOver
     | PrescriptionOpened
     | PrescriptionReturned
+    | PrescriptionReviewed
     | ReadsAnchored
     | RecordAmended
     | RecordOpened
+    | RepeatsCancelled
     | SegmentAllotted
     | SegmentUsedUp
     | SegmentWithdrawn
@@ -664,6 +834,12 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
         found["root"],
         found["by"],
     ),
+    "CancelRefused": lambda found: CancelRefused(
+        found["number"], found["pharmacy"], found["sequence"], found["by"]
+    ),
+    "CancelRequested": lambda found: CancelRequested(
+        found["number"], found["sequence"], found["reason"], found["by"]
+    ),
     "ClaimLocked": lambda found: ClaimLocked(
         found["number"],
         found["payer"],
@@ -684,7 +860,20 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
         found["by"],
     ),
     "DeliveryFailed": lambda found: DeliveryFailed(
-        found["number"], found["courier"], found["reason"], found["by"]
+        found["number"],
+        found["courier"],
+        found["sequence"],
+        found["reason"],
+        found["leaseUntil"],
+        found["by"],
+    ),
+    "DispensingWithdrawn": lambda found: DispensingWithdrawn(
+        found["number"],
+        found["pharmacy"],
+        found["sequence"],
+        found["reason"],
+        found["leaseUntil"],
+        found["by"],
     ),
     "DocumentHeld": lambda found: DocumentHeld(found["number"], found["by"]),
     "DocumentReleased": lambda found: DocumentReleased(found["number"], found["by"]),
@@ -742,31 +931,83 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
         found["operator"], found["institution"], found["by"]
     ),
     "PaperVoided": lambda found: PaperVoided(found["number"], found["by"]),
+    "ParcelOffered": lambda found: ParcelOffered(
+        found["number"], found["courier"], found["receiver"], found["sequence"], found["by"]
+    ),
+    "ParcelTakenBack": lambda found: ParcelTakenBack(
+        found["number"],
+        found["pharmacy"],
+        found["courier"],
+        found["sequence"],
+        found["leaseUntil"],
+        found["by"],
+    ),
+    "ParcelTakenOver": lambda found: ParcelTakenOver(
+        found["number"], found["courier"], found["receiver"], found["sequence"], found["by"]
+    ),
     "Paused": lambda found: Paused(found["account"]),
+    "PolicySet": lambda found: PolicySet(
+        found["drugClass"],
+        found["maxValidity"],
+        found["maxRepeats"],
+        found["maxQuantity"],
+        found["withdrawMinutes"],
+        found["courierAllowed"],
+        found["secondApprover"],
+        found["licenceDemanded"],
+        found["by"],
+    ),
     "PrescriptionAccepted": lambda found: PrescriptionAccepted(
-        found["number"], found["pharmacy"], found["leaseUntil"], found["by"]
+        found["number"], found["pharmacy"], found["sequence"], found["leaseUntil"], found["by"]
     ),
     "PrescriptionCancelled": lambda found: PrescriptionCancelled(
-        found["number"], found["reason"], found["by"]
+        found["number"], found["sequence"], found["reason"], found["by"]
     ),
     "PrescriptionDelivered": lambda found: PrescriptionDelivered(
-        found["number"], found["courier"], found["complete"], found["leaseUntil"], found["by"]
+        found["number"],
+        found["courier"],
+        found["sequence"],
+        found["complete"],
+        found["leaseUntil"],
+        found["by"],
     ),
     "PrescriptionDispensed": lambda found: PrescriptionDispensed(
-        found["number"], found["pharmacy"], found["quantities"], found["by"]
+        found["number"],
+        found["pharmacy"],
+        found["sequence"],
+        found["quantities"],
+        found["substituted"],
+        found["items"],
+        found["record"],
+        found["leaseUntil"],
+        found["by"],
     ),
     "PrescriptionHandedOver": lambda found: PrescriptionHandedOver(
-        found["number"], found["pharmacy"], found["courier"], found["by"]
+        found["number"],
+        found["pharmacy"],
+        found["courier"],
+        found["sequence"],
+        found["leaseUntil"],
+        found["by"],
     ),
     "PrescriptionOpened": lambda found: PrescriptionOpened(
         found["number"],
         found["patient"],
+        found["authoredAt"],
         found["validUntil"],
+        found["licence"],
+        found["drugClass"],
         found["quantities"],
+        found["substitutable"],
+        found["repeats"],
+        found["interval"],
         found["bornOnHold"],
     ),
     "PrescriptionReturned": lambda found: PrescriptionReturned(
-        found["number"], found["pharmacy"], found["reason"], found["by"]
+        found["number"], found["pharmacy"], found["sequence"], found["reason"], found["by"]
+    ),
+    "PrescriptionReviewed": lambda found: PrescriptionReviewed(
+        found["number"], found["pharmacy"], found["sequence"], found["record"], found["by"]
     ),
     "ReadsAnchored": lambda found: ReadsAnchored(
         found["institution"], found["day"], found["count"], found["root"], found["by"]
@@ -780,6 +1021,9 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
         found["patient"],
         found["amends"],
         found["recordType"],
+    ),
+    "RepeatsCancelled": lambda found: RepeatsCancelled(
+        found["number"], found["sequence"], found["repeatsLeft"], found["reason"], found["by"]
     ),
     "SegmentAllotted": lambda found: SegmentAllotted(
         found["segment"],
@@ -1065,58 +1309,6 @@ class Claims(Contract):
         return found[0], found[1]
 
 
-class Prescriptions(DocumentLedger):
-    """`contracts/Prescriptions.sol`."""
-
-    NAME = "Prescriptions"
-
-    def accept(self, number: int, deadline: int, authorisation: bytes) -> Call:
-        return self._call("accept", number, deadline, authorisation)
-
-    def cancel(self, segment: int, number: int, reason: int) -> Call:
-        return self._call("cancel", segment, number, reason)
-
-    def deliver(self, number: int, deadline: int, confirmation: bytes) -> Call:
-        return self._call("deliver", number, deadline, confirmation)
-
-    def dispense(self, number: int, quantities: Sequence[int]) -> Call:
-        return self._call("dispense", number, quantities)
-
-    def fail_delivery(self, number: int, reason: int) -> Call:
-        return self._call("failDelivery", number, reason)
-
-    def hand_over(self, number: int, courier: int) -> Call:
-        return self._call("handOver", number, courier)
-
-    def lease_period(self) -> int:
-        found: int = self._read("leasePeriod")[0]
-        return found
-
-    def open(self, header: PrescriptionHeader, head: TreeHead, path: Sequence[bytes]) -> Call:
-        return self._call("open", header, head, path)
-
-    def open_and_accept(
-        self,
-        header: PrescriptionHeader,
-        head: TreeHead,
-        path: Sequence[bytes],
-        deadline: int,
-        authorisation: bytes,
-    ) -> Call:
-        return self._call("openAndAccept", header, head, path, deadline, authorisation)
-
-    def prescription_of(self, number: int) -> PrescriptionEntry:
-        found = self._read("prescriptionOf", number)
-        return PrescriptionEntry.from_abi(found[0])
-
-    def prescriptions_of(self, numbers: Sequence[int]) -> list[PrescriptionEntry]:
-        found = self._read("prescriptionsOf", numbers)
-        return [PrescriptionEntry.from_abi(item) for item in found[0]]
-
-    def return_to_pool(self, number: int, reason: int) -> Call:
-        return self._call("returnToPool", number, reason)
-
-
 class Licences(DocumentLedger):
     """`contracts/Licences.sol`."""
 
@@ -1168,6 +1360,146 @@ class Licences(DocumentLedger):
 
     def suspend(self, segment: int, number: int, reason: int) -> Call:
         return self._call("suspend", segment, number, reason)
+
+
+class PrescriptionPolicies(Contract):
+    """`contracts/PrescriptionPolicies.sol`."""
+
+    NAME = "PrescriptionPolicies"
+
+    def institutions(self) -> str:
+        found: str = self._read("institutions")[0]
+        return found
+
+    def licences(self) -> str:
+        found: str = self._read("licences")[0]
+        return found
+
+    def policy_of(self, drug_class: int) -> PolicyEntry:
+        found = self._read("policyOf", drug_class)
+        return PolicyEntry.from_abi(found[0])
+
+    def require_allowed(
+        self,
+        number: int,
+        drug_class: int,
+        authored_at: int,
+        valid_until: int,
+        repeats: int,
+        quantity: int,
+        licence: int,
+    ) -> PolicyEntry:
+        found = self._read(
+            "requireAllowed",
+            number,
+            drug_class,
+            authored_at,
+            valid_until,
+            repeats,
+            quantity,
+            licence,
+        )
+        return PolicyEntry.from_abi(found[0])
+
+    def set_policy(
+        self,
+        drug_class: int,
+        max_validity: int,
+        max_repeats: int,
+        max_quantity: int,
+        withdraw_minutes: int,
+        courier_allowed: bool,
+        second_approver: bool,
+        licence_demanded: bool,
+    ) -> Call:
+        return self._call(
+            "setPolicy",
+            drug_class,
+            max_validity,
+            max_repeats,
+            max_quantity,
+            withdraw_minutes,
+            courier_allowed,
+            second_approver,
+            licence_demanded,
+        )
+
+
+class Prescriptions(DocumentLedger):
+    """`contracts/Prescriptions.sol`."""
+
+    NAME = "Prescriptions"
+
+    def accept(
+        self,
+        header: PrescriptionHeader,
+        head: TreeHead,
+        path: Sequence[bytes],
+        deadline: int,
+        authorisation: bytes,
+    ) -> Call:
+        return self._call("accept", header, head, path, deadline, authorisation)
+
+    def cancel(self, segment: int, number: int, reason: int) -> Call:
+        return self._call("cancel", segment, number, reason)
+
+    def deliver(self, number: int, deadline: int, confirmation: bytes) -> Call:
+        return self._call("deliver", number, deadline, confirmation)
+
+    def dispense(
+        self, number: int, quantities: Sequence[int], substituted: int, items: bytes, record: bytes
+    ) -> Call:
+        return self._call("dispense", number, quantities, substituted, items, record)
+
+    def fail_delivery(self, number: int, reason: int) -> Call:
+        return self._call("failDelivery", number, reason)
+
+    def hand_over(self, number: int, courier: int) -> Call:
+        return self._call("handOver", number, courier)
+
+    def is_handed_over(self, number: int) -> bool:
+        found: bool = self._read("isHandedOver", number)[0]
+        return found
+
+    def lease_period(self) -> int:
+        found: int = self._read("leasePeriod")[0]
+        return found
+
+    def multicall(self, data: Sequence[bytes]) -> Call:
+        return self._call("multicall", data)
+
+    def offer(self, number: int, courier: int) -> Call:
+        return self._call("offer", number, courier)
+
+    def policies(self) -> str:
+        found: str = self._read("policies")[0]
+        return found
+
+    def prescription_of(self, number: int) -> PrescriptionEntry:
+        found = self._read("prescriptionOf", number)
+        return PrescriptionEntry.from_abi(found[0])
+
+    def prescriptions_of(self, numbers: Sequence[int]) -> list[PrescriptionEntry]:
+        found = self._read("prescriptionsOf", numbers)
+        return [PrescriptionEntry.from_abi(item) for item in found[0]]
+
+    def request_cancel(self, segment: int, number: int, reason: int) -> Call:
+        return self._call("requestCancel", segment, number, reason)
+
+    def return_to_pool(self, number: int, reason: int) -> Call:
+        return self._call("returnToPool", number, reason)
+
+    def review(self, number: int, record: bytes) -> Call:
+        return self._call("review", number, record)
+
+    def take_back(self, number: int) -> Call:
+        return self._call("takeBack", number)
+
+    def take_over(self, number: int) -> Call:
+        return self._call("takeOver", number)
+
+    def withdraw_dispensing(self, number: int, reason: int) -> Call:
+        return self._call("withdrawDispensing", number, reason)
 
 
 class Records(DocumentLedger):
@@ -1230,8 +1562,9 @@ CLASSES: dict[str, type[Contract]] = {
     "Institutions": Institutions,
     "Invoices": Invoices,
     "Claims": Claims,
-    "Prescriptions": Prescriptions,
     "Licences": Licences,
+    "PrescriptionPolicies": PrescriptionPolicies,
+    "Prescriptions": Prescriptions,
     "Records": Records,
 }
 """Contract name to its class."""

@@ -26,6 +26,7 @@ from medledger.chain.bindings import (
     Institutions,
     Invoices,
     Licences,
+    PrescriptionPolicies,
     Prescriptions,
     Records,
 )
@@ -201,6 +202,10 @@ class Ledgers:
         return self._contract(Claims)
 
     @property
+    def policies(self) -> PrescriptionPolicies:
+        return self._contract(PrescriptionPolicies)
+
+    @property
     def prescriptions(self) -> Prescriptions:
         return self._contract(Prescriptions)
 
@@ -318,8 +323,9 @@ def deploy(
     claims = created_address(sender.address, nonce + 2)
     invoices = create("Invoices", institutions, claims)
     create("Claims", institutions, invoices, lock_period)
-    create("Prescriptions", institutions, lease_period)
-    create("Licences", institutions)
+    licences = create("Licences", institutions)
+    policies = create("PrescriptionPolicies", institutions, licences)
+    create("Prescriptions", institutions, policies, lease_period)
     create("Records", institutions)
     manifest = Manifest(
         chain_id=rpc.chain_id(),

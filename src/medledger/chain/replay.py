@@ -19,6 +19,7 @@ from medledger.chain.bindings import (
     InvoiceEntry,
     LicenceEntry,
     OperatorEntry,
+    PolicyEntry,
     PrescriptionEntry,
     ReadsEntry,
     RecordEntry,
@@ -34,6 +35,7 @@ BULK = 200
 """Documents in one bulk view: some 6,000 words of answer, far below any node's limit of gas."""
 
 ZERO_ADDRESS = "0x" + 40 * "0"
+NO_LINES = (0, 0, 0, 0, 0)
 K = TypeVar("K")
 
 
@@ -75,7 +77,9 @@ class Replay:
         self.reversed_parts: dict[int, int] = {}
         """What partial red letters took of a bill, minor units."""
         self.claims: dict[tuple[int, int], ClaimEntry] = {}
+        self.policies: dict[int, PolicyEntry] = {}
         self.prescriptions: dict[int, PrescriptionEntry] = {}
+        self.opened: dict[int, on_chain.PrescriptionOpened] = {}
         self.ledgers: dict[str, LedgerState] = {
             ledger.address.lower(): LedgerState() for ledger in ledgers.documents.values()
         }
@@ -178,6 +182,9 @@ class Replay:
         for numbers in chunked(list(usages), BULK):
             sums += zip(*ledgers.claims.usages_of(numbers), strict=True)
         compare("usage", usages, sums)
+        compare(
+            "policy", self.policies, [ledgers.policies.policy_of(drug) for drug in self.policies]
+        )
         compare(
             "prescription",
             self.prescriptions,
@@ -307,30 +314,55 @@ class Replay:
         key = (event.number, event.payer)
         _update(self.claims, key, amount=0, until=time, status=Status.RELEASED)
 
+    def _PolicySet(self, event: on_chain.PolicySet, _time: int, _at: str) -> None:  # noqa: N802
+        self.policies[event.drug_class] = PolicyEntry(
+            event.max_validity,
+            event.max_repeats,
+            event.max_quantity,
+            event.withdraw_minutes,
+            event.courier_allowed,
+            event.second_approver,
+            event.licence_demanded,
+        )
+
     def _PrescriptionOpened(  # noqa: N802
         self, event: on_chain.PrescriptionOpened, _time: int, _at: str
     ) -> None:
-        before = self.prescriptions.get(event.number, _UNOPENED_PRESCRIPTION)
-        opened = before.state if before.state != State.NOT_OPENED else State.AVAILABLE
-        quantities = tuple(event.quantities)
+        self.opened[event.number] = event
         self.prescriptions[event.number] = replace(
-            before,
+            _UNOPENED_PRESCRIPTION,
             patient=event.patient,
-            valid_until=event.valid_until,
-            remaining=quantities + (0,) * (5 - len(quantities)),
-            state=opened,
+            remaining=_by_line(event.quantities),
+            lines=len(event.quantities),
+            substitutable=event.substitutable & 2 ** len(NO_LINES) - 1,
+            repeats_left=event.repeats,
+            born_on_hold=event.born_on_hold,
         )
 
     def _PrescriptionAccepted(  # noqa: N802
         self, event: on_chain.PrescriptionAccepted, _time: int, _at: str
     ) -> None:
+        before = self.prescriptions[event.number]
+        next_fill = before.state == State.DELIVERED
+        opened = self.opened[event.number]
+        policy = self.policies[opened.drug_class]
         _update(
             self.prescriptions,
             event.number,
+            remaining=_by_line(opened.quantities) if next_fill else before.remaining,
+            parcel=NO_LINES,
             pharmacy=event.pharmacy,
+            courier=0,
             lease_until=event.lease_until,
-            sequence=self.prescriptions[event.number].sequence + 1,
+            delivered_at=0,
+            sequence=event.sequence,
             state=State.ACCEPTED,
+            repeats_left=before.repeats_left - next_fill,
+            withdraw_minutes=policy.withdraw_minutes,
+            courier_allowed=policy.courier_allowed,
+            second_approver=policy.second_approver,
+            reviewed=False,
+            unconfirmed=not next_fill and (before.unconfirmed or any(before.parcel)),
         )
 
     def _PrescriptionReturned(  # noqa: N802
@@ -338,40 +370,77 @@ class Replay:
     ) -> None:
         _update(self.prescriptions, event.number, pharmacy=0, lease_until=0, state=State.AVAILABLE)
 
+    def _PrescriptionReviewed(  # noqa: N802
+        self, event: on_chain.PrescriptionReviewed, _time: int, _at: str
+    ) -> None:
+        _update(self.prescriptions, event.number, reviewed=True)
+
     def _PrescriptionDispensed(  # noqa: N802
         self, event: on_chain.PrescriptionDispensed, _time: int, _at: str
     ) -> None:
         left = list(self.prescriptions[event.number].remaining)
+        parcel = list(self.prescriptions[event.number].parcel)
         for line, quantity in enumerate(event.quantities):
             left[line] -= quantity
-        _update(self.prescriptions, event.number, remaining=tuple(left), state=State.DISPENSED)
+            parcel[line] += quantity
+        self._move(event, State.DISPENSED, remaining=tuple(left), parcel=tuple(parcel))
+
+    def _DispensingWithdrawn(  # noqa: N802
+        self, event: on_chain.DispensingWithdrawn, _time: int, _at: str
+    ) -> None:
+        before = self.prescriptions[event.number]
+        left = tuple(map(sum, zip(before.remaining, before.parcel, strict=True)))
+        self._move(event, State.ACCEPTED, remaining=left, parcel=NO_LINES)
 
     def _PrescriptionHandedOver(  # noqa: N802
         self, event: on_chain.PrescriptionHandedOver, _time: int, _at: str
     ) -> None:
-        _update(self.prescriptions, event.number, courier=event.courier, state=State.IN_TRANSIT)
+        self._move(event, State.IN_TRANSIT, courier=event.courier)
 
-    def _PrescriptionDelivered(  # noqa: N802
-        self, event: on_chain.PrescriptionDelivered, _time: int, _at: str
-    ) -> None:
-        _update(
-            self.prescriptions,
-            event.number,
-            courier=0,
-            lease_until=event.lease_until,
-            sequence=self.prescriptions[event.number].sequence + 1,
-            state=State.DELIVERED if event.complete else State.ACCEPTED,
-        )
+    def _ParcelOffered(self, _event: on_chain.ParcelOffered, _time: int, _at: str) -> None:  # noqa: N802
+        """Changes nothing that a view shows; the parcel stays with who offers it."""
+
+    def _ParcelTakenOver(self, event: on_chain.ParcelTakenOver, _time: int, _at: str) -> None:  # noqa: N802
+        _update(self.prescriptions, event.number, courier=event.receiver)
 
     def _DeliveryFailed(self, event: on_chain.DeliveryFailed, _time: int, _at: str) -> None:  # noqa: N802
-        _update(self.prescriptions, event.number, courier=0, state=State.DISPENSED)
+        self._move(event, State.DISPENSED, courier=0)
+
+    def _ParcelTakenBack(self, event: on_chain.ParcelTakenBack, _time: int, _at: str) -> None:  # noqa: N802
+        self._move(event, State.DISPENSED, courier=0)
+
+    def _PrescriptionDelivered(  # noqa: N802
+        self, event: on_chain.PrescriptionDelivered, time: int, _at: str
+    ) -> None:
+        state = State.DELIVERED if event.complete else State.ACCEPTED
+        delivered_at = time if event.complete else 0
+        self._move(event, state, courier=0, parcel=NO_LINES, delivered_at=delivered_at)
 
     def _PrescriptionCancelled(  # noqa: N802
         self, event: on_chain.PrescriptionCancelled, _time: int, _at: str
     ) -> None:
         before = self.prescriptions.get(event.number, _UNOPENED_PRESCRIPTION)
         self.prescriptions[event.number] = replace(
-            before, pharmacy=0, lease_until=0, state=State.CANCELLED
+            before, pharmacy=0, lease_until=0, cancel_requested=False, state=State.CANCELLED
+        )
+
+    def _RepeatsCancelled(self, event: on_chain.RepeatsCancelled, _time: int, _at: str) -> None:  # noqa: N802
+        _update(self.prescriptions, event.number, repeats_left=0)
+
+    def _CancelRequested(self, event: on_chain.CancelRequested, _time: int, _at: str) -> None:  # noqa: N802
+        _update(self.prescriptions, event.number, cancel_requested=True)
+
+    def _CancelRefused(self, event: on_chain.CancelRefused, _time: int, _at: str) -> None:  # noqa: N802
+        _update(self.prescriptions, event.number, cancel_requested=False)
+
+    def _move(self, event: _Moving, state: State, **changes: Any) -> None:
+        _update(
+            self.prescriptions,
+            event.number,
+            state=state,
+            sequence=event.sequence,
+            lease_until=event.lease_until,
+            **changes,
         )
 
     def _LicenceOpened(self, event: on_chain.LicenceOpened, _time: int, _at: str) -> None:  # noqa: N802
@@ -445,10 +514,40 @@ class Replay:
         return bill.claimable - self.reversed_parts[number]
 
 
+_Moving = (
+    on_chain.PrescriptionDispensed
+    | on_chain.DispensingWithdrawn
+    | on_chain.PrescriptionHandedOver
+    | on_chain.DeliveryFailed
+    | on_chain.ParcelTakenBack
+    | on_chain.PrescriptionDelivered
+)
 _UNOPENED_INVOICE = InvoiceEntry(ZERO_ADDRESS, 0, 0, False, Standing.REGULAR)
 _UNOPENED_PRESCRIPTION = PrescriptionEntry(
-    ZERO_ADDRESS, 0, (0, 0, 0, 0, 0), 0, 0, 0, 0, State.NOT_OPENED
+    patient=ZERO_ADDRESS,
+    remaining=NO_LINES,
+    parcel=NO_LINES,
+    pharmacy=0,
+    courier=0,
+    lease_until=0,
+    delivered_at=0,
+    sequence=0,
+    state=State.NOT_OPENED,
+    lines=0,
+    substitutable=0,
+    repeats_left=0,
+    withdraw_minutes=0,
+    born_on_hold=False,
+    courier_allowed=False,
+    second_approver=False,
+    reviewed=False,
+    cancel_requested=False,
+    unconfirmed=False,
 )
+
+
+def _by_line(quantities: Sequence[int]) -> tuple[int, ...]:
+    return (*quantities, *NO_LINES[len(quantities) :])
 
 
 def _update(records: dict[K, Any], key: K, **changes: Any) -> None:

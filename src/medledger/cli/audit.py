@@ -355,15 +355,22 @@ def claims(session: Session, payer: int | None, status: str | None, index: str) 
 @index_option
 @reading
 def overdue(session: Session, index: str) -> Output:
-    """List prescriptions that a pharmacy has kept for longer than its lease."""
+    """List prescriptions that a pharmacy or its courier has kept beyond the lease."""
     from medledger.index import questions
 
     with session.index(session.auditor(), index) as opened:
         found = questions.overdue(opened, at=opened.last_time())
     rows = [
-        (format_number(one.number), str(one.pharmacy), time_text(one.lease_until)) for one in found
+        (
+            format_number(one.number),
+            str(one.pharmacy),
+            str(one.courier or ""),
+            time_text(one.lease_until),
+        )
+        for one in found
     ]
-    return _listed("overdue", found, Table(("prescription", "pharmacy", "lease ended"), rows))
+    columns = ("prescription", "pharmacy", "courier", "lease ended")
+    return _listed("overdue", found, Table(columns, rows))
 
 
 @audit.command("check", cls=Command, examples=["medledger audit check --since 2026-11-01 --json"])
@@ -485,21 +492,20 @@ def _claims(auditor: Auditor, number: int) -> list[dict[str, Any]]:
 
 
 def _prescription(auditor: Auditor, number: int) -> dict[str, Any]:
-    from medledger.chain.bindings import PrescriptionOpened
-
     entry = auditor.ledgers.prescriptions.prescription_of(number)
     data: dict[str, Any] = {"opened": entry.patient != ZERO_ADDRESS, "state": entry.state}
     if data["opened"]:
-        events = (step.event for step in auditor.trace(number, "Prescription"))
-        opened = (event for event in events if isinstance(event, PrescriptionOpened))
         data |= {
             "patient": entry.patient,
-            "born_on_hold": any(event.born_on_hold for event in opened),
-            "valid_until": entry.valid_until,
-            "remaining": list(entry.remaining),
+            "born_on_hold": entry.born_on_hold,
+            "remaining": list(entry.remaining[: entry.lines]),
+            "parcel": list(entry.parcel[: entry.lines]),
+            "repeats_left": entry.repeats_left,
             "pharmacy": entry.pharmacy or None,
             "courier": entry.courier or None,
             "lease_until": entry.lease_until or None,
+            "delivered_at": entry.delivered_at or None,
+            "cancel_requested": entry.cancel_requested,
         }
     return data
 

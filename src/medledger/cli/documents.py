@@ -187,7 +187,10 @@ def reverse(
 @reason_option("Why it is cancelled", required=True)
 @acting
 def cancel(session: Session, number: DocumentNumber, reason: int) -> Output:
-    """Cancel a prescription that no pharmacy has."""
+    """Cancel a prescription that no pharmacy has.
+
+    Of one that is delivered, the repeats are cancelled.
+    """
     receipt = session.hospital().cancel(number, reason)
     return act_output(number, "cancelled", receipt, reason=reason)
 
@@ -236,3 +239,20 @@ def void(session: Session, number: DocumentNumber) -> Output:
     """End the exchange, once the paper copy is back."""
     receipt = session.hospital().void_paper(number)
     return act_output(number, "not on paper any more", receipt)
+
+
+@click.command(
+    "request-cancel",
+    cls=Command,
+    examples=["medledger request-cancel 46080126-0000000003 --reason 2 --key hospital.key"],
+)
+@number_argument
+@reason_option("Why it is to be cancelled", required=True)
+@acting
+def request_cancel(session: Session, number: DocumentNumber, reason: int) -> Output:
+    """Ask the pharmacy that has a prescription to return it.
+
+    Its return cancels it; if it goes on dispensing, that refuses the request.
+    """
+    receipt = session.hospital().request_cancel(number, reason)
+    return act_output(number, "asked to be cancelled", receipt, reason=reason)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from medledger.core.patient_keys import PatientKey
 
 SEED_BYTES = 32
+FOREVER = 2**40 - 1
 HOUR = 3600
 LIST_OF_KEYS = "patient-keys.json"
 
@@ -121,7 +122,7 @@ def enrol(source: Path, out: Path) -> Output:
     folder = BulkFolder(source)
     for _ in folder.bills(key_of):
         pass
-    for _ in folder.prescriptions(key_of, valid_until=1):
+    for _ in folder.prescriptions(key_of, valid_until=FOREVER):
         pass
     listed = out / LIST_OF_KEYS
     # Patients of another folder, listed there before, stay.

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from pathlib import Path
 
 import click
 
 from medledger.cli.command import Command
-from medledger.cli.options import IN_FILE, INSTITUTION, acting, number_argument, reason_option
-from medledger.cli.output import Output, act_output
+from medledger.cli.options import (
+    IN_FILE,
+    INSTITUTION,
+    OUT_FILE,
+    acting,
+    number_argument,
+    reason_option,
+)
+from medledger.cli.output import Output, act_output, write_private
 from medledger.cli.session import Session, read_authorisation, read_evidence
 from medledger.core.numbers import DocumentNumber
+
+kept_option = click.option(
+    "--kept",
+    type=OUT_FILE,
+    required=True,
+    metavar="FILE",
+    help="Where to keep what the hashes on chain commit to.",
+)
 
 
 @click.command(
@@ -57,31 +74,118 @@ def return_(session: Session, number: DocumentNumber, reason: int) -> Output:
 
 
 @click.command(
+    "review",
+    cls=Command,
+    examples=[
+        "medledger review 46080126-0000000003 --finding 'no objection' --kept review.json "
+        "--key pharmacist.key"
+    ],
+)
+@number_argument
+@click.option("--finding", required=True, help="What the pharmacist found; only its hash is sent.")
+@kept_option
+@acting
+def review(session: Session, number: DocumentNumber, finding: str, kept: Path) -> Output:
+    """Record a pharmacist's review, by an act of its own.
+
+    A policy may ask for it by another operator than the one who dispenses.
+    """
+    from medledger.core.dispensing import review_hash
+
+    secret = secrets.token_bytes(32)
+    write_private(kept, json.dumps({"secret": "0x" + secret.hex(), "review": finding}) + "\n")
+    receipt = session.pharmacy().review(number, review_hash(finding, secret))
+    return act_output(number, "reviewed", receipt, kept=kept)
+
+
+@click.command(
     "dispense",
     cls=Command,
     examples=[
-        "medledger dispense 46080126-0000000003 --quantity 10 --key pharmacy.key",
-        "medledger dispense 46080126-0000000004 --quantity 0 --quantity 5 --key pharmacy.key",
+        "medledger dispense 46080126-0000000003 --quantity 10 --item 1 B2026 H20013001 "
+        "--finding 'no objection' --kept dispensed.json --key pharmacy.key",
+        "medledger dispense 46080126-0000000004 --quantity 0 --quantity 5 --item 2 B77 H20013002 "
+        "--substituted 2 --courier 4 --kept dispensed.json --key pharmacy.key",
     ],
 )
 @number_argument
 @click.option(
     "--quantity",
     "quantities",
-    type=click.IntRange(0, 2**24 - 1),
+    type=click.IntRange(0, 2**16 - 1),
     multiple=True,
     required=True,
     help="Whole dispensing units of line 1; give it again for line 2, and so on.",
 )
+@click.option(
+    "--item",
+    "items",
+    type=(click.IntRange(1, 5), str, str),
+    multiple=True,
+    required=True,
+    metavar="LINE LOT APPROVAL",
+    help="Lot and approval number of a line; only a hash of all is sent.",
+)
+@click.option(
+    "--substituted",
+    type=click.IntRange(1, 5),
+    multiple=True,
+    help="A line that is an equivalent drug.",
+)
+@click.option("--finding", default="", help="The pharmacist's; without, it was reviewed before.")
+@click.option("--courier", type=INSTITUTION, help="Hand it over too, in the same transaction.")
+@kept_option
 @acting
-def dispense(session: Session, number: DocumentNumber, quantities: tuple[int, ...]) -> Output:
+def dispense(
+    session: Session,
+    number: DocumentNumber,
+    quantities: tuple[int, ...],
+    items: tuple[tuple[int, str, str], ...],
+    substituted: tuple[int, ...],
+    finding: str,
+    courier: int | None,
+    kept: Path,
+) -> Output:
     """Dispense quantities of an accepted prescription.
 
     What is left of a line stays owing.
     """
-    receipt = session.pharmacy().dispense(number, quantities)
+    from medledger.core.dispensing import DispensedItem, Dispensing, DispensingRecord
+
+    record = DispensingRecord(
+        secrets.token_bytes(32), tuple(DispensedItem(*item) for item in items), finding
+    )
+    # Kept before it is sent: without the secret, the hashes on chain would prove nothing.
+    write_private(kept, record.to_json())
+    dispensing = Dispensing(quantities, record.items_hash, record.review_hash, substituted)
+    receipt = session.pharmacy().dispense(number, dispensing, courier=courier)
     lines = ", ".join(f"{quantity} of line {at}" for at, quantity in enumerate(quantities, 1))
-    return act_output(number, f"dispensed {lines}", receipt, quantities=quantities)
+    return act_output(
+        number,
+        f"dispensed {lines}",
+        receipt,
+        quantities=quantities,
+        substituted=substituted,
+        courier=courier,
+        kept=kept,
+    )
+
+
+@click.command(
+    "withdraw-dispensing",
+    cls=Command,
+    examples=["medledger withdraw-dispensing 46080126-0000000003 --reason 1 --key pharmacy.key"],
+)
+@number_argument
+@reason_option("Why it is withdrawn")
+@acting
+def withdraw_dispensing(session: Session, number: DocumentNumber, reason: int) -> Output:
+    """Take back what was dispensed and is still here.
+
+    All that was dispensed since the last delivery, within the minutes of the policy.
+    """
+    receipt = session.pharmacy().withdraw_dispensing(number, reason=reason)
+    return act_output(number, "withdrawn", receipt, reason=reason)
 
 
 @click.command(
@@ -96,6 +200,47 @@ def hand_over(session: Session, number: DocumentNumber, courier: int) -> Output:
     """Hand what was dispensed to a courier."""
     receipt = session.pharmacy().hand_over(number, courier)
     return act_output(number, f"handed over to courier {courier}", receipt, courier=courier)
+
+
+@click.command(
+    "take-back",
+    cls=Command,
+    examples=["medledger take-back 46080126-0000000003 --key pharmacy.key"],
+)
+@number_argument
+@acting
+def take_back(session: Session, number: DocumentNumber) -> Output:
+    """Take a parcel back from a courier that is suspended or silent."""
+    return act_output(number, "back at the pharmacy", session.pharmacy().take_back(number))
+
+
+@click.command(
+    "offer",
+    cls=Command,
+    examples=["medledger offer 46080126-0000000003 --courier 5 --key courier.key"],
+)
+@number_argument
+@click.option("--courier", type=INSTITUTION, required=True, help="Institution that may take it.")
+@acting
+def offer(session: Session, number: DocumentNumber, courier: int) -> Output:
+    """Offer a parcel to another courier."""
+    receipt = session.courier().offer(number, courier)
+    return act_output(number, f"offered to courier {courier}", receipt, courier=courier)
+
+
+@click.command(
+    "take-over",
+    cls=Command,
+    examples=["medledger take-over 46080126-0000000003 --key courier.key"],
+)
+@number_argument
+@acting
+def take_over(session: Session, number: DocumentNumber) -> Output:
+    """Take a parcel that another courier offers."""
+    courier = session.courier()
+    receipt = courier.take_over(number)
+    who = courier.institution
+    return act_output(number, f"taken over by courier {who}", receipt, courier=who)
 
 
 @click.command(

@@ -35,6 +35,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "endorse": ("institutions", "Sign the batch that a hospital asks to issue."),
         "pause": ("institutions", "Stop issuing and first use in one ledger."),
         "unpause": ("institutions", "End a pause."),
+        "policy": ("policies", "Set and show the rules for prescriptions of a drug class."),
     },
     "Hospital": {
         "issue": ("issuing", "Issue bills of a FHIR bulk folder or an NDJSON stream, in batches."),
@@ -53,6 +54,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "reverse": ("documents", "Reverse a bill, or part of it, by a red-letter bill."),
         "paper": ("documents", "Exchange a bill for paper, and end the exchange."),
         "cancel": ("documents", "Cancel a prescription that no pharmacy has."),
+        "request-cancel": ("documents", "Ask the pharmacy that has a prescription to return it."),
         "record": ("records", "Issue and amend records, and log who reads them."),
     },
     "Authority": {
@@ -64,9 +66,20 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Pharmacy and courier": {
         "accept": ("prescriptions", "Accept a prescription, exclusively, for the lease period."),
+        "review": ("prescriptions", "Record a pharmacist's review, by an act of its own."),
         "return": ("prescriptions", "Give an accepted prescription back to the pool."),
         "dispense": ("prescriptions", "Dispense quantities of an accepted prescription."),
+        "withdraw-dispensing": (
+            "prescriptions",
+            "Take back what was dispensed and is still here.",
+        ),
         "hand-over": ("prescriptions", "Hand what was dispensed to a courier."),
+        "take-back": (
+            "prescriptions",
+            "Take a parcel back from a courier that is suspended or silent.",
+        ),
+        "offer": ("prescriptions", "Offer a parcel to another courier."),
+        "take-over": ("prescriptions", "Take a parcel that another courier offers."),
         "deliver": ("prescriptions", "Record the delivery that the patient confirmed."),
         "fail": ("prescriptions", "Give a parcel that could not be delivered back."),
     },

@@ -25,6 +25,7 @@ from medledger.errors import InputError, MalformedAuthorisation
 FORMAT = "medledger-authorisation-1"
 _KEYS = {"format", "type", "message", "signature", "chainId", "contract"}
 _BITS = {"payer": 32, "pharmacy": 32, "institution": 32, "purpose": 8}
+_LINES = 5
 _TYPES: dict[str, type[PatientMessage]] = {
     kind.__name__: kind
     for kind in (
@@ -110,10 +111,21 @@ def _message(kind: type[PatientMessage], values: Any) -> PatientMessage:
     if not isinstance(values, dict) or set(values) != set(names):
         raise MalformedAuthorisation(problem=f"has not the whole numbers {', '.join(names)}")
     for name, value in values.items():
-        # bool is an int, and eth-account takes "1" for 1: nothing but a plain integer passes.
-        if type(value) is not int or not 0 <= value < 2 ** _BITS.get(name, 64):
+        if name == "quantities":
+            fits = type(value) is list and len(value) == _LINES and all(_fits(q, 16) for q in value)
+        else:
+            fits = _fits(value, _BITS.get(name, 64))
+        if not fits:
             raise MalformedAuthorisation(problem=f"has a {name} that is out of range")
-    return kind(**values)
+    found: dict[str, Any] = {
+        name: tuple(value) if name == "quantities" else value for name, value in values.items()
+    }
+    return kind(**found)
+
+
+def _fits(value: Any, bits: int) -> bool:
+    # bool is an int, and eth-account takes "1" for 1: nothing but a plain integer passes.
+    return type(value) is int and 0 <= value < 2**bits
 
 
 def hex_bytes(text: str, length: int | None = None) -> bytes:

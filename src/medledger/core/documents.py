@@ -22,7 +22,7 @@ from medledger.core.hashing import (
     RecordTerms,
     Terms,
 )
-from medledger.core.kinds import KINDS
+from medledger.core.kinds import DAY, KINDS, line_bits, unix_seconds
 from medledger.core.money import currency_numeric
 from medledger.core.numbers import DocumentKind, DocumentNumber, split_number
 from medledger.errors import InvalidDocument
@@ -30,7 +30,8 @@ from medledger.errors import InvalidDocument
 MAX_PRESCRIPTION_LINES = 5
 """Article 6 of the Chinese prescription regulation: at most five drugs on one prescription."""
 
-MAX_QUANTITY = 2**24 - 1
+MAX_QUANTITY = 2**16 - 1
+MAX_INTERVAL_DAYS = (2**32 - 1) // DAY
 
 Fields = dict[str, Json]
 
@@ -300,19 +301,23 @@ class PartialRedLetter:
 
 @dataclass(frozen=True, slots=True)
 class PrescriptionLine:
-    """One drug. `quantity` counts whole dispensing units (tablets, packs), 1 to 2**24 - 1."""
+    """One drug. `quantity` counts whole dispensing units (tablets, packs), 1 to 65,535."""
 
     code: str
     name: str
     quantity: int
     unit: str
     instruction: str = ""
+    substitutable: bool = False
+    """An equivalent drug may be dispensed in its place."""
 
     def json(self) -> Fields:
         line: Fields = {"code": self.code, "name": self.name, "quantity": self.quantity}
         line["unit"] = self.unit
         if self.instruction:
             line["instruction"] = self.instruction
+        if self.substitutable:
+            line["substitutable"] = True
         return line
 
 
@@ -320,7 +325,7 @@ class PrescriptionLine:
 class Prescription:
     """A prescription before it has a number. `valid_until` is in Unix seconds.
 
-    Raises `InvalidDocument` for no line or more than five, or a quantity out of range.
+    Raises `InvalidDocument` for no line or more than five, or a quantity or a limit out of range.
     """
 
     business_key: str
@@ -333,6 +338,14 @@ class Prescription:
     encounter: str = ""
     reason: str = ""
     on_hold: bool = False
+    licence: DocumentNumber | None = None
+    """Number of the prescriber's licence."""
+    drug_class: int = 0
+    """Row of the supervisor's policy table; 0 for drugs without limits of their own."""
+    repeats: int = 0
+    """Fills allowed after the first (maxReptCnt)."""
+    interval_days: int = 0
+    """Least days from the delivery of a fill to the acceptance of the next (minInrvDays)."""
 
     kind: ClassVar[DocumentKind] = "Prescription"
 
@@ -345,12 +358,23 @@ class Prescription:
             "rxDetail",
             "has a quantity out of range",
         )
-        _require(0 < self.valid_until < 2**40, "valiEndTime", "is out of range")
+        authored_at = unix_seconds(self.authored_at)
+        _require(authored_at <= self.valid_until < 2**40, "valiEndTime", "is out of range")
+        _require(0 <= self.drug_class < 2**16, "drugClass", "is out of range")
+        _require(0 <= self.repeats < 2**8, "maxReptCnt", "is out of range")
+        _require(0 <= self.interval_days <= MAX_INTERVAL_DAYS, "minInrvDays", "is out of range")
 
     def fields(self) -> Fields:
+        validity = self.valid_until - unix_seconds(self.authored_at)
         fields: Fields = {
             "authoredOn": self.authored_at.isoformat(),
+            "valiDays": -(-validity // DAY),
             "valiEndTime": self.valid_until,
+            "reptFlag": int(self.repeats > 0),
+            "maxReptCnt": self.repeats,
+            "minInrvDays": self.interval_days,
+            "licence": str(self.licence or 0),
+            "drugClass": self.drug_class,
             "prescriber": self.prescriber.json(),
             "patient": self.patient.json(),
             "businessKey": self.business_key,
@@ -363,8 +387,17 @@ class Prescription:
         return fields
 
     def terms(self) -> PrescriptionTerms:
-        quantities = tuple(line.quantity for line in self.lines)
-        return PrescriptionTerms(self.valid_until, quantities, self.on_hold)
+        return PrescriptionTerms(
+            authored_at=unix_seconds(self.authored_at),
+            valid_until=self.valid_until,
+            licence=self.licence or 0,
+            drug_class=self.drug_class,
+            quantities=tuple(line.quantity for line in self.lines),
+            substitutable=line_bits([line.substitutable for line in self.lines]),
+            repeats=self.repeats,
+            interval=self.interval_days * DAY,
+            on_hold=self.on_hold,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ INVOICE_HEADER_TYPE = (
     "bool onHold,bytes32 body)"
 )
 PRESCRIPTION_HEADER_TYPE = (
-    "PrescriptionHeader(uint64 number,address patient,uint40 validUntil,uint24[] quantities,"
-    "bool onHold,bytes32 body)"
+    "PrescriptionHeader(uint64 number,address patient,uint40 authoredAt,uint40 validUntil,"
+    "uint64 licence,uint16 drugClass,uint16[] quantities,uint8 substitutable,uint8 repeats,"
+    "uint32 interval,bool onHold,bytes32 body)"
 )
 LICENCE_HEADER_TYPE = (
     "LicenceHeader(uint64 number,address holder,uint16 licenceType,uint40 validFrom,"
@@ -42,7 +43,9 @@ CLAIM_AUTHORISATION_TYPE = (
 ACCEPT_AUTHORISATION_TYPE = (
     "AcceptAuthorisation(uint64 number,uint32 pharmacy,uint16 sequence,uint64 deadline)"
 )
-DELIVERY_CONFIRMATION_TYPE = "DeliveryConfirmation(uint64 number,uint16 sequence,uint64 deadline)"
+DELIVERY_CONFIRMATION_TYPE = (
+    "DeliveryConfirmation(uint64 number,uint16 sequence,uint16[5] quantities,uint64 deadline)"
+)
 BATCH_ENDORSEMENT_TYPE = (
     "BatchEndorsement(uint32 segment,uint64 first,uint32 count,bytes32 root,uint64 deadline)"
 )
@@ -119,8 +122,14 @@ class InvoiceTerms(NamedTuple):
 class PrescriptionTerms(NamedTuple):
     """What a prescription header says beside number, patient and body."""
 
+    authored_at: int
     valid_until: int
+    licence: int
+    drug_class: int
     quantities: tuple[int, ...]
+    substitutable: int
+    repeats: int
+    interval: int
     on_hold: bool
 
     @property
@@ -134,16 +143,20 @@ class PrescriptionTerms(NamedTuple):
             + word(number)
             + _ADDRESS_PADDING
             + patient
+            + word(self.authored_at)
             + word(self.valid_until)
+            + word(self.licence)
+            + word(self.drug_class)
             + keccak256(b"".join(map(word, self.quantities)))
+            + word(self.substitutable)
+            + word(self.repeats)
+            + word(self.interval)
             + word(self.on_hold)
             + body
         )
 
     def header(self, number: int, patient: ChecksumAddress, body: bytes) -> PrescriptionHeader:
-        return PrescriptionHeader(
-            number, patient, self.valid_until, self.quantities, self.on_hold, body
-        )
+        return PrescriptionHeader(number, patient, *self, body)
 
 
 class LicenceTerms(NamedTuple):
@@ -240,35 +253,47 @@ class InvoiceHeader:
 
 @dataclass(frozen=True, slots=True)
 class PrescriptionHeader:
-    """What a contract may read of a prescription. `valid_until` is in Unix seconds."""
+    """What a contract may read of a prescription. Times are Unix seconds, `interval` seconds.
+
+    Bit i of `substitutable` is for line i, counted from 0.
+    """
 
     kind: ClassVar[Literal["Prescription"]] = "Prescription"
 
     number: int
     patient: ChecksumAddress
+    authored_at: int
     valid_until: int
+    licence: int
+    drug_class: int
     quantities: tuple[int, ...]
+    substitutable: int
+    repeats: int
+    interval: int
     on_hold: bool
     body: bytes
 
     @property
     def terms(self) -> PrescriptionTerms:
-        return PrescriptionTerms(self.valid_until, self.quantities, self.on_hold)
+        return PrescriptionTerms(
+            self.authored_at,
+            self.valid_until,
+            self.licence,
+            self.drug_class,
+            self.quantities,
+            self.substitutable,
+            self.repeats,
+            self.interval,
+            self.on_hold,
+        )
 
     def struct_hash(self) -> bytes:
         """The EIP-712 hashStruct: 32 bytes."""
         return self.terms.struct_hash(self.number, address_bytes(self.patient), self.body)
 
-    def as_abi(self) -> tuple[int, str, int, tuple[int, ...], bool, bytes]:
+    def as_abi(self) -> tuple[int | str | tuple[int, ...] | bool | bytes, ...]:
         """The tuple that the contract's ABI takes."""
-        return (
-            self.number,
-            self.patient,
-            self.valid_until,
-            self.quantities,
-            self.on_hold,
-            self.body,
-        )
+        return (self.number, self.patient, *self.terms, self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,10 +432,11 @@ class AcceptAuthorisation:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryConfirmation:
-    """The patient has received what was dispensed."""
+    """The patient has received these quantities, of lines 1 to 5."""
 
     number: int
     sequence: int
+    quantities: tuple[int, ...]
     deadline: int
 
     def struct_hash(self) -> bytes:
@@ -418,6 +444,7 @@ class DeliveryConfirmation:
             _DELIVERY_CONFIRMATION_TYPEHASH
             + word(self.number)
             + word(self.sequence)
+            + keccak256(b"".join(map(word, self.quantities)))
             + word(self.deadline)
         )
 

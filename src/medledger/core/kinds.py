@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -33,7 +34,9 @@ from medledger.core.hashing import (
 )
 from medledger.core.money import currency_numeric
 from medledger.core.numbers import DocumentKind, DocumentNumber, format_number, split_number
-from medledger.errors import HeaderMismatch
+from medledger.errors import HeaderMismatch, MalformedEvidence
+
+DAY = 24 * 3600
 
 
 class WireModel(BaseModel):
@@ -76,6 +79,19 @@ def terms_of_kept(kept: Sequence[Any]) -> Terms:
     """The terms of what `kept_terms` gave, after JSON."""
     kind, *said = kept
     return KINDS[kind].terms(*[tuple(one) if isinstance(one, list) else one for one in said])
+
+
+def unix_seconds(moment: datetime) -> int:
+    """A moment in whole Unix seconds; 0 before 1970, which a header cannot say.
+
+    Without an offset it is UTC's, on whatever machine.
+    """
+    return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()))
+
+
+def line_bits(lines: Sequence[bool]) -> int:
+    """Bit i for line i, counted from 0, as contracts mark lines."""
+    return sum(1 << line for line, marked in enumerate(lines) if marked)
 
 
 def hexadecimal(length: int) -> Any:
@@ -135,8 +151,15 @@ def _invoice_expected(
 
 class _WirePrescriptionHeader(WireModel):
     patient: Hex20
+    authored_at: Annotated[int, uint(40)]
     valid_until: Annotated[int, uint(40)]
-    quantities: Annotated[list[Annotated[int, uint(24)]], Field(min_length=1, max_length=5)]
+    # As text: it need not fit a JSON number.
+    licence: Annotated[str, StringConstraints(pattern="^(0|[1-9][0-9]{0,19})$", strict=True)]
+    drug_class: Annotated[int, uint(16)]
+    quantities: Annotated[list[Annotated[int, uint(16)]], Field(min_length=1, max_length=5)]
+    substitutable: Annotated[int, uint(8)]
+    repeats: Annotated[int, uint(8)]
+    interval: Annotated[int, uint(32)]
     on_hold: Truth
     body: Hex32
 
@@ -146,25 +169,49 @@ def _prescription_numbered(number: DocumentNumber, check_code: str) -> dict[str,
 
 
 def _prescription_expected(
-    header: PrescriptionHeader,
-    names: Sequence[str],  # noqa: ARG001 (of the kind's form)
-    fields: Mapping[str, Any],
+    header: PrescriptionHeader, names: Sequence[str], fields: Mapping[str, Any]
 ) -> dict[str, Any]:
-    if "rxDetail" in fields and _quantities(fields["rxDetail"]) != list(header.quantities):
+    if "authoredOn" in fields and _moment(fields["authoredOn"]) != header.authored_at:
+        raise HeaderMismatch(field="authoredOn")
+    if "minInrvDays" not in names or (
+        "minInrvDays" in fields and not _is_days(fields["minInrvDays"], header.interval)
+    ):
+        raise HeaderMismatch(field="minInrvDays")
+    lines = (list(header.quantities), header.substitutable)
+    if "rxDetail" in fields and _lines(fields["rxDetail"]) != lines:
         raise HeaderMismatch(field="rxDetail")
     return {
         "hiRxno": f"{header.number:018d}",
+        "authoredOn": None,
         "valiEndTime": header.valid_until,
+        "licence": str(header.licence),
+        "drugClass": header.drug_class,
+        "maxReptCnt": header.repeats,
         "rxDetail": None,
     }
 
 
-def _quantities(lines: Any) -> list[Any]:
-    """The quantities of prescription lines; none where they are not lines with whole numbers."""
+def _lines(lines: Any) -> tuple[list[Any], int]:
+    """Quantities and substitutable lines; no quantity where they are not lines of whole numbers."""
     if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
-        return []
+        return [], 0
     found = [line.get("quantity") for line in lines]
-    return found if all(type(quantity) is int for quantity in found) else []
+    marks = [line.get("substitutable", False) for line in lines]
+    if not all(type(quantity) is int for quantity in found) or not {*map(type, marks)} <= {bool}:
+        return [], 0
+    return found, line_bits(marks)
+
+
+def _moment(text: Any) -> int | None:
+    """Unix seconds of ISO 8601 text; None where it is none."""
+    try:
+        return unix_seconds(datetime.fromisoformat(text))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _is_days(days: Any, seconds: int) -> bool:
+    return type(days) is int and days * DAY == seconds
 
 
 # Licences
@@ -269,12 +316,15 @@ KINDS: Mapping[DocumentKind, KindEntry] = {
 def header_fields(header: Header) -> dict[str, Any]:
     """A header as in files, by its names there; the number stands beside it."""
     found: dict[str, Any] = {}
-    for name in KINDS[header.kind].wire.model_fields:
+    for name, entry in KINDS[header.kind].wire.model_fields.items():
         value = getattr(header, name)
         if isinstance(value, str):
             value = value.lower()
         elif isinstance(value, bytes):
             value = "0x" + value.hex()
+        elif entry.annotation is str:
+            # A number beyond what JSON's readers keep whole.
+            value = str(value)
         found[to_camel(name)] = value
     return found
 
@@ -289,6 +339,15 @@ def header_of_fields(kind: DocumentKind, number: int, said: Mapping[str, Any]) -
 def _plain(value: Any) -> Any:
     """A header's value: an address in EIP-55 form, a hash as bytes, a list as a tuple."""
     if isinstance(value, str):
+        if not value.startswith("0x"):
+            return _whole(value)
         raw = bytes.fromhex(value[2:])
         return raw if len(raw) == HASH_BYTES else checksum_address(raw)
     return tuple(value) if isinstance(value, list) else value
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number >= 2**64:
+        raise MalformedEvidence(problem=f"header: {text} is not below 2^64")
+    return number

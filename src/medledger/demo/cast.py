@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from medledger.chain.funding import fund
 from medledger.chain.keys import address_of
 from medledger.chain.rpc import Rpc
 from medledger.chain.sender import IN_FLIGHT, Receipt, Sender
+from medledger.core.dispensing import DispensedItem, Dispensing, DispensingRecord
 from medledger.core.numbers import DocumentKind
 from medledger.core.patient_keys import PatientKey
 from medledger.core.states import Kind
@@ -226,3 +227,11 @@ def _fund(
         gas[id_] = GAS_OF["claim"] * (own + 10)
     sender = None if funder is None else Sender(rpc, funder)
     fund(rpc, {address_of(keys[name]): units for name, units in gas.items()}, sender)
+
+
+def dispensing(quantities: Sequence[int], substituted: Sequence[int] = ()) -> Dispensing:
+    """What a pharmacy dispenses, with the record that it would keep."""
+    kept = DispensingRecord(
+        secrets.token_bytes(32), (DispensedItem(1, "B2026", "国药准字H20013"),), "no objection"
+    )
+    return Dispensing(quantities, kept.items_hash, kept.review_hash, substituted)

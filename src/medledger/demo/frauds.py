@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import InvoiceHeader
-from medledger.demo.cast import Cast, HospitalDesk
+from medledger.demo.cast import Cast, HospitalDesk, dispensing
 from medledger.errors import (
     AuthorisationInvalid,
     ClaimIsSettled,
@@ -118,7 +118,7 @@ def try_frauds(cast: Cast, scene: Scene) -> list[Fraud]:
         scene.other_pharmacy.accept(scene.accepted_evidence, act)
 
     def second_dispense() -> None:
-        scene.pharmacy.dispense(scene.delivered, [1])
+        scene.pharmacy.dispense(scene.delivered, dispensing([1]))
 
     attempts: list[tuple[Callable[[], None], type[Refusal]]] = [
         (double_issue, NumberAlreadyIssued),

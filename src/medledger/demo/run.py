@@ -16,7 +16,7 @@ import statistics
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -37,13 +37,14 @@ from medledger.demo.cast import (
     Cast,
     HospitalDesk,
     Wallets,
+    dispensing,
     gather,
 )
 from medledger.demo.charts import tell_charts
 from medledger.demo.comparison import Books, differences
 from medledger.demo.frauds import Fraud, Scene, try_frauds
 from medledger.errors import BadResource, NotEnoughData, OutputInUse
-from medledger.formats.fhir import BillRecord, BulkFolder
+from medledger.formats.fhir import BillRecord, BulkFolder, PrescriptionRecord
 from medledger.roles import Auditor, IssueReceipt, Payer
 
 DAY = 24 * 3600
@@ -60,6 +61,7 @@ BLOCK_SECONDS = 0.2
 OWN_CHAIN_IN_FLIGHT = 800
 MARK = ".medledger-demo"
 REASON_WRITE_OFF, REASON_APPROVED = 1, 1
+REASON_WRONG_LOT, REASON_NOBODY_HOME = 1, 2
 SHOWN_TO_PAYER = ("EInvoiceCode", "EInvoiceNumber", "InvoicingParty", "TotalAmount", "ownPayAmount")
 
 
@@ -167,7 +169,10 @@ class _Demo:
         self.rpc = rpc
         bills, wallets = self.bills, self.wallets
         valid_until = int(rpc.block("latest")["timestamp"], 16) + VALID_DAYS * DAY
-        orders = list(self.folder.prescriptions(wallets.public_key_of, valid_until=valid_until))
+        orders = [
+            _with_a_repeat(record)
+            for record in self.folder.prescriptions(wallets.public_key_of, valid_until=valid_until)
+        ]
         if len(bills) < 3 or len(orders) < 2:
             raise NotEnoughData(bills=len(bills), prescriptions=len(orders))
         self.progress("deploy and accredit", 0, 1)
@@ -246,7 +251,7 @@ class _Demo:
 
     def _dispense(
         self, orders: list[tuple[HospitalDesk, IssueReceipt, str, int]]
-    ) -> tuple[tuple[Evidence, str], list[IssueReceipt]]:
+    ) -> tuple[tuple[HospitalDesk, Evidence, str], list[IssueReceipt]]:
         """All of the way from acceptance to delivery, by two pharmacies in turn.
 
         Returns the one prescription that stays accepted, for the frauds, and those delivered.
@@ -272,13 +277,16 @@ class _Demo:
             }
             _drain(
                 pharmacy.dispense_many(
-                    [(r.number, [parts.get(r.number, quantity)]) for _, r, _, quantity in own]
+                    [
+                        (r.number, dispensing([parts.get(r.number, quantity)]))
+                        for _, r, _, quantity in own
+                    ]
                 )
             )
             _drain(pharmacy.hand_over_many([(r.number, courier) for _, r, _, _ in own]))
             confirmations = [
-                self._confirmation(key, receipt.number, deadline, sequence=1)
-                for _, receipt, key, _ in own
+                self._confirmation(key, r.number, deadline, 2, parts.get(r.number, quantity))
+                for _, r, key, quantity in own
             ]
             for _ in self.cast.courier.deliver_many(confirmations):
                 done += 1
@@ -287,21 +295,31 @@ class _Demo:
             owing = [(r, key, quantity) for _, r, key, quantity in own if r.number in parts]
             _drain(
                 pharmacy.dispense_many(
-                    [(r.number, [quantity - parts[r.number]]) for r, _, quantity in owing]
+                    [
+                        (r.number, dispensing([quantity - parts[r.number]]))
+                        for r, _, quantity in owing
+                    ]
                 )
             )
             _drain(
                 pharmacy.deliver_many(
-                    [self._confirmation(key, r.number, deadline, sequence=2) for r, key, _ in owing]
+                    [
+                        self._confirmation(key, r.number, deadline, 4, quantity - parts[r.number])
+                        for r, key, quantity in owing
+                    ]
                 )
             )
             self.books.delivered.update(receipt.number for _, receipt, _, _ in own)
         desk, receipt, key, _ = held
         evidence = desk.role.evidence(receipt.number, "Prescription")
-        return (evidence, key), [receipt for _, receipt, _, _ in orders]
+        return (desk, evidence, key), [receipt for _, receipt, _, _ in orders]
 
-    def _confirmation(self, key: str, number: int, deadline: int, *, sequence: int) -> Signed:
-        return self.cast.patient(key).confirm_delivery(number, deadline=deadline, sequence=sequence)
+    def _confirmation(
+        self, key: str, number: int, deadline: int, sequence: int, quantity: int
+    ) -> Signed:
+        return self.cast.patient(key).confirm_delivery(
+            number, deadline=deadline, sequence=sequence, quantities=(quantity, 0, 0, 0, 0)
+        )
 
     def _claim(self, bills: list[Issued]) -> None:
         """First the insurer that the data names, then the complementary payer for half the rest."""
@@ -387,7 +405,7 @@ class _Demo:
         self,
         kept: list[Issued],
         unused: Issued,
-        accepted: tuple[Evidence, str],
+        accepted: tuple[HospitalDesk, Evidence, str],
         delivered: list[IssueReceipt],
     ) -> None:
         self.progress("try frauds", 0, 8)
@@ -397,7 +415,7 @@ class _Demo:
         never = [p for p in others if (settled.number, p.institution) not in self.books.settled]
         code = INPATIENT if settled.record.inpatient else OUTPATIENT
         first, second = self.cast.pharmacies
-        evidence, patient_key = accepted
+        _, evidence, patient_key = accepted
         scene = Scene(
             desk=settled.desk,
             segment=settled.desk.segments[code],
@@ -417,15 +435,27 @@ class _Demo:
         self.result.frauds = try_frauds(self.cast, scene)
         self.progress("try frauds", 8, 8)
 
-    def _finish(self, evidence: Evidence, key: str) -> None:
-        """The prescription that the frauds were tried on goes to its patient after all."""
+    def _finish(self, desk: HospitalDesk, evidence: Evidence, key: str) -> None:
+        """The prescription that the frauds were tried on goes to its patient after all.
+
+        By every detour: a dispensing withdrawn, a request to cancel that comes too late, an
+        equivalent drug, a delivery that fails; and then the repeat, in one transaction.
+        """
         assert isinstance(evidence.header, PrescriptionHeader)
-        number = evidence.number
+        number, quantities = evidence.number, evidence.header.quantities
         pharmacy, courier = self.cast.pharmacies[0], self.cast.courier
-        pharmacy.dispense(number, evidence.header.quantities)
+        patient, deadline = self.cast.patient(key), pharmacy.now() + DAY
+        pharmacy.dispense(number, dispensing(quantities))
+        pharmacy.withdraw_dispensing(number, reason=REASON_WRONG_LOT)
+        desk.role.request_cancel(number, REASON_WRITE_OFF)
+        pharmacy.dispense(number, dispensing(quantities, substituted=[1]))
         pharmacy.hand_over(number, courier.institution)
-        deadline = pharmacy.now() + DAY
-        courier.deliver(self._confirmation(key, number, deadline, sequence=1))
+        courier.fail_delivery(number, reason=REASON_NOBODY_HOME)
+        pharmacy.hand_over(number, courier.institution)
+        courier.deliver(patient.confirm_delivery(number, deadline=deadline))
+        code = patient.authorise_acceptance(number, pharmacy.institution, deadline=deadline)
+        pharmacy.supply(evidence, code, dispensing(quantities), courier.institution)
+        courier.deliver(patient.confirm_delivery(number, deadline=deadline))
         self.books.delivered.add(number)
         self.result.dispensed = self.result.delivered = len(self.books.delivered)
 
@@ -468,6 +498,16 @@ class _Demo:
             path.write_text(evidence.to_json(), "utf-8")
             auditor.verify(Evidence.from_json(path.read_bytes()))
             self.result.evidence_files.append(path)
+
+
+def _with_a_repeat(record: PrescriptionRecord) -> PrescriptionRecord:
+    """The order with a repeat at least, to be had at once, and equivalent drugs allowed."""
+    order = record.prescription
+    lines = tuple(replace(line, substitutable=True) for line in order.lines)
+    return replace(
+        record,
+        prescription=replace(order, lines=lines, repeats=max(1, order.repeats), interval_days=0),
+    )
 
 
 def _silent(_step: str, _done: int, _total: int) -> None:

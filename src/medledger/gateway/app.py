@@ -340,8 +340,22 @@ async def cancel_prescription(
     number: Number,
     body: Annotated[CancellationBody, Depends(strict_body(CancellationBody))],
 ) -> ActBody:
-    """Cancels a prescription that no pharmacy has."""
+    """Cancels a prescription that no pharmacy has, or the repeats of a delivered one."""
     return await _act(desk, number, lambda hospital: hospital.cancel(number, body.reason))
+
+
+@_guarded.post(
+    "/prescriptions/{number}/request-cancel",
+    response_model=ActBody,
+    openapi_extra=body_of(CancellationBody),
+)
+async def request_cancel_of_prescription(
+    desk: Desk,
+    number: Number,
+    body: Annotated[CancellationBody, Depends(strict_body(CancellationBody))],
+) -> ActBody:
+    """Asks the pharmacy that has a prescription to return it, which cancels it."""
+    return await _act(desk, number, lambda hospital: hospital.request_cancel(number, body.reason))
 
 
 async def _act(desk: IssuingDesk, number: int, action: Callable[[Hospital], Receipt]) -> ActBody:

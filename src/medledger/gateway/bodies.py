@@ -32,7 +32,7 @@ class ReversalBody(StrictBody):
 
 
 class CancellationBody(StrictBody):
-    """Why a prescription is cancelled."""
+    """Why a prescription is cancelled, or should be."""
 
     reason: ReasonCode
 
@@ -125,13 +125,18 @@ class PrescriptionStateBody(_Answer):
     opened: bool
     state: StateName
     hold: HoldName
-    valid_until: UnixSeconds | None
     remaining: Annotated[
         Sequence[int] | None, Field(description="Owing, by line, always five places.")
     ]
+    parcel: Annotated[
+        Sequence[int] | None, Field(description="Dispensed and not delivered, by line.")
+    ]
+    repeats_left: Annotated[int | None, Field(description="Fills allowed after this one.")]
     pharmacy: Annotated[int | None, Field(description="Institution id.")]
     courier: Annotated[int | None, Field(description="Institution id.")]
     lease_until: UnixSeconds | None
+    delivered_at: UnixSeconds | None
+    cancel_requested: bool
 
 
 class StepBody(_Answer):

@@ -9,7 +9,6 @@ from medledger.chain.bindings import DocumentLedger, SegmentAllotted
 from medledger.chain.deployment import Ledgers
 from medledger.chain.events import fetch_events
 from medledger.core.numbers import DocumentKind, format_number
-from medledger.core.states import State
 from medledger.errors import NumberNotIssued
 from medledger.gateway.bodies import InvoiceStateBody, PrescriptionStateBody
 from medledger.roles.ledger_of import ledger_of
@@ -54,18 +53,20 @@ class States:
         ledgers, block = self._issued("Prescription", number)
         record = ledgers.prescriptions.prescription_of(number)
         opened = record.patient != ZERO_ADDRESS
-        leased = record.state in (State.ACCEPTED, State.DISPENSED)
         return PrescriptionStateBody(
             number=format_number(number),
             block=block,
             opened=opened,
             state=record.state,
             hold=ledgers.prescriptions.hold_of(number),
-            valid_until=record.valid_until if opened else None,
             remaining=record.remaining if opened else None,
+            parcel=record.parcel if opened else None,
+            repeats_left=record.repeats_left if opened else None,
             pharmacy=record.pharmacy or None,
             courier=record.courier or None,
-            lease_until=record.lease_until if leased else None,
+            lease_until=record.lease_until or None,
+            delivered_at=record.delivered_at or None,
+            cancel_requested=record.cancel_requested,
         )
 
     def _issued(self, kind: DocumentKind, number: int) -> tuple[Ledgers, int]:

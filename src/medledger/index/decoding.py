@@ -20,7 +20,7 @@ Reader = Callable[[bytes], Any]
 KEYED: dict[str, tuple[str, ...]] = {
     "number": ("number", "first"),
     "other_number": ("redLetter", "amendment"),
-    "institution": ("institution", "payer", "pharmacy", "courier"),
+    "institution": ("institution", "payer", "pharmacy", "courier", "receiver"),
     "segment": ("segment",),
 }
 """Column of the index to the names of arguments that fill it, the first that an event has."""

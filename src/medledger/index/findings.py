@@ -14,7 +14,7 @@ from typing import Any
 from medledger.chain import abi
 from medledger.core.numbers import format_number
 from medledger.index.book import EventIndex, Found, Refused
-from medledger.index.questions import segments
+from medledger.index.questions import LEASE_EVENTS, ends_lease, segments
 
 HOUR, DAY = 3600, 24 * 3600
 EXPIRED_LOCKS = 2
@@ -182,20 +182,31 @@ def unusual_volume(index: EventIndex, _: int) -> Iterator[Finding]:
 def leases_taken_over(index: EventIndex, _: int) -> Iterator[Finding]:
     """A pharmacy let its lease end, and another one took the prescription."""
     held: dict[int, Found] = {}
-    giving = ["PrescriptionReturned", "PrescriptionHandedOver", "PrescriptionCancelled"]
-    for event in index.events(names=["PrescriptionAccepted", *giving]):
+    parcels: dict[int, Found] = {}
+    for event in index.events(names=LEASE_EVENTS):
         number = event.arguments["number"]
-        before = held.pop(number, None)
+        if event.name == "PrescriptionDispensed":
+            parcels[number] = event
+        elif event.name in ("PrescriptionDelivered", "DispensingWithdrawn"):
+            parcels.pop(number, None)
+        if ends_lease(event):
+            held.pop(number, None)
         if event.name != "PrescriptionAccepted":
             continue
+        before, parcel = held.get(number), parcels.pop(number, None)
         held[number] = event
-        if before is not None and before.arguments["pharmacy"] != event.arguments["pharmacy"]:
-            first, second = before.arguments["pharmacy"], event.arguments["pharmacy"]
-            what = (
-                f"pharmacy {second} took prescription {format_number(number)} over from {first}, "
-                "whose lease had ended"
-            )
+        if before is None or before.arguments["pharmacy"] == event.arguments["pharmacy"]:
+            continue
+        first, second = before.arguments["pharmacy"], event.arguments["pharmacy"]
+        what = (
+            f"pharmacy {second} took prescription {format_number(number)} over from {first}, "
+            "whose lease had ended"
+        )
+        if parcel is None:
             yield Finding("leases_taken_over", "low", what, (before, event))
+        else:
+            what += " with a parcel that the patient never confirmed"
+            yield Finding("leases_taken_over", "medium", what, (before, parcel, event))
 
 
 def same_root_twice(index: EventIndex, _: int) -> Iterator[Finding]:

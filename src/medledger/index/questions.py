@@ -22,6 +22,20 @@ LIFE_OF["Invoice"] += ("Claims",)
 
 CLAIM_STATUSES = ("locked", "expired", "reimbursed", "released")
 
+LEASE_EVENTS = (
+    "PrescriptionAccepted",
+    "PrescriptionDispensed",
+    "DispensingWithdrawn",
+    "PrescriptionHandedOver",
+    "ParcelTakenOver",
+    "DeliveryFailed",
+    "ParcelTakenBack",
+    "PrescriptionDelivered",
+    "PrescriptionReturned",
+    "PrescriptionCancelled",
+)
+"""What begins a lease, moves its end or its courier, or ends it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -76,10 +90,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A prescription that a pharmacy has had for longer than its lease."""
+    """A prescription that nobody has moved for longer than its lease.
+
+    `courier` has the parcel, or 0; `time` is that of the last step.
+    """
 
     number: int
     pharmacy: int
+    courier: int
     lease_until: int
     time: int
 
@@ -177,16 +195,29 @@ def claims(
 
 
 def overdue(index: EventIndex, *, at: int) -> list[Lease]:
-    """Prescriptions that a pharmacy took and, its lease over, neither returned nor sent on."""
+    """Prescriptions that a pharmacy or its courier has, without a step before the lease ended."""
     held: dict[int, Lease] = {}
-    for event in index.events(names=[*_TAKING, *_GIVING]):
+    for event in index.events(names=LEASE_EVENTS):
         said = event.arguments
         number = said["number"]
-        if event.name == "PrescriptionAccepted":
-            held[number] = Lease(number, said["pharmacy"], said["leaseUntil"], event.time)
-        elif event.name in _GIVING:
-            held.pop(number, None)
+        before = held.pop(number, None)
+        pharmacy = said.get("pharmacy", before.pharmacy if before else 0)
+        if not pharmacy or ends_lease(event):
+            continue
+        if event.name == "ParcelTakenOver":
+            courier, until = said["receiver"], before.lease_until if before else 0
+        else:
+            handed_over = event.name == "PrescriptionHandedOver"
+            courier, until = said["courier"] if handed_over else 0, said["leaseUntil"]
+        held[number] = Lease(number, pharmacy, courier, until, event.time)
     return [lease for lease in held.values() if lease.lease_until < at]
+
+
+def ends_lease(event: Found) -> bool:
+    """Whether after this event no pharmacy has the prescription."""
+    if event.name == "PrescriptionDelivered":
+        return bool(event.arguments["complete"])
+    return event.name in ("PrescriptionReturned", "PrescriptionCancelled")
 
 
 def institution_record(index: EventIndex, institution: int) -> InstitutionRecord:
@@ -248,10 +279,6 @@ def _without_document() -> list[str]:
 def life(index: EventIndex, number: int, kind: str) -> list[Found]:
     """The whole life of a document, oldest first: its batch and every event since."""
     return index.life(number, LIFE_OF[kind])
-
-
-_TAKING = ("PrescriptionAccepted",)
-_GIVING = ("PrescriptionReturned", "PrescriptionHandedOver", "PrescriptionCancelled")
 
 
 def _apply(record: InstitutionRecord, name: str, said: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The courier: carries parcels, and says when one could not be delivered."""
+"""The courier: carries parcels, passes them on, and says when one could not be delivered."""
 
 from __future__ import annotations
 
@@ -12,3 +12,14 @@ class Courier(Carrier):
     def fail_delivery(self, number: int, *, reason: int = 0) -> Receipt:
         """Gives a parcel back to its pharmacy; raises `StateForbids`, `NotTheCourier`."""
         return self._send(self.ledgers.prescriptions.fail_delivery(number, reason))
+
+    def offer(self, number: int, courier: int) -> Receipt:
+        """Offers a parcel to another courier (institution id), who takes it over or not.
+
+        Raises `StateForbids`, `NotTheCourier`, `NotACourier`.
+        """
+        return self._send(self.ledgers.prescriptions.offer(number, courier))
+
+    def take_over(self, number: int) -> Receipt:
+        """Takes a parcel that was offered to this courier; raises `ParcelNotOffered`."""
+        return self._send(self.ledgers.prescriptions.take_over(number))

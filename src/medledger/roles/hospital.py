@@ -110,7 +110,7 @@ class Hospital(Issuer):
         """
         self._require_reversible(number)
         invoices = self.ledgers.invoices
-        self._open(number, "Invoice")
+        self._open(number)
         left = invoices.claimable_of(number)
         found = self.store.numbers_of(invoices.address, [business_key])
         if not found and not 0 < amount_minor <= left:
@@ -175,12 +175,20 @@ class Hospital(Issuer):
                 yield statement_row(sealed.header, sealed.fields)
 
     def cancel(self, number: int, reason: int) -> Receipt:
-        """Cancels a prescription that no pharmacy has.
+        """Cancels a prescription that no pharmacy has, or the repeats after a delivered fill.
 
         Raises `PrescriptionIsTaken` or `StateForbids`.
         """
         segment = self._segment_of(number, "Prescription")
         return self._send(self.ledgers.prescriptions.cancel(segment, number, reason))
+
+    def request_cancel(self, number: int, reason: int) -> Receipt:
+        """Asks the pharmacy that has a prescription to return it, which then cancels it.
+
+        Raises `StateForbids` or `CancelIsRequested`.
+        """
+        segment = self._segment_of(number, "Prescription")
+        return self._send(self.ledgers.prescriptions.request_cancel(segment, number, reason))
 
     # Records
 

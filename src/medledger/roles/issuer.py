@@ -14,13 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from medledger.chain import abi
-from medledger.chain.bindings import (
-    BatchIssued,
-    DocumentLedger,
-    InvoiceEntry,
-    PrescriptionEntry,
-    SegmentEntry,
-)
+from medledger.chain.bindings import BatchIssued, DocumentLedger, SegmentEntry
 from medledger.chain.deployment import Ledgers
 from medledger.chain.events import Logged, fetch_events
 from medledger.chain.sender import Outcome, Policy, Receipt, Sender, error_of
@@ -28,7 +22,7 @@ from medledger.core.acts import Act
 from medledger.core.batch import block_range, draft_from_bytes, draft_to_bytes, path_of
 from medledger.core.documents import Document
 from medledger.core.evidence import Anchor, Evidence, evidence_of
-from medledger.core.hashing import BatchEndorsement, InvoiceHeader, PrescriptionHeader, TreeHead
+from medledger.core.hashing import BatchEndorsement, InvoiceHeader, TreeHead
 from medledger.core.numbers import DocumentKind, DocumentNumber
 from medledger.core.sealing import Draft
 from medledger.core.states import Hold
@@ -246,13 +240,14 @@ class Issuer(Role):
     def release(self, number: int, kind: DocumentKind = "Invoice") -> Receipt:
         """Allows the use of a document that is on hold; raises `DocumentNotHeld`.
 
-        One that was born on hold and that nobody has opened is opened first, from the store: only
-        its header says that it is on hold.
+        A bill that was born on hold and that nobody has opened is opened first, from the store:
+        only its header says that it is on hold.
         """
         ledger = ledger_of(self.ledgers, kind)
         segment = self._segment_of(number, kind)
-        if ledger.hold_of(number) == Hold.AS_ISSUED and self._was_born_on_hold(number, kind):
-            self._open(number, kind)
+        is_bill = kind == "Invoice" and ledger.hold_of(number) == Hold.AS_ISSUED
+        if is_bill and self._was_born_on_hold(number):
+            self._open(number)
         return self._send(ledger.release(segment, number))
 
     def evidence(
@@ -502,31 +497,23 @@ class Issuer(Role):
             )
         journal.mark_final(found.id)
 
-    def _was_born_on_hold(self, number: int, kind: DocumentKind) -> bool:
-        """What the stored header says; false where another store has it."""
+    def _open(self, number: int) -> None:
+        """Proves the header of a bill on chain, unless somebody has."""
+        invoices = self.ledgers.invoices
+        if int(invoices.invoice_of(number).patient, 16):
+            return
+        found = self.evidence(number, "Invoice", [])
+        assert isinstance(found.header, InvoiceHeader)
+        self._send(invoices.open(found.header, found.head, found.path))
+
+    def _was_born_on_hold(self, number: int) -> bool:
+        """What the stored header of a bill says; false where another store has it."""
         try:
-            document = self.store.document(ledger_of(self.ledgers, kind).address, number)
+            document = self.store.document(self.ledgers.invoices.address, number)
         except NotFound:
             return False
         header = sealed_of_stored(document).header
-        return isinstance(header, InvoiceHeader | PrescriptionHeader) and header.on_hold
-
-    def _open(self, number: int, kind: DocumentKind) -> None:
-        """Proves the header of a bill or prescription on chain, unless somebody has."""
-        invoices, prescriptions = self.ledgers.invoices, self.ledgers.prescriptions
-        entry: InvoiceEntry | PrescriptionEntry
-        entry = (
-            invoices.invoice_of(number)
-            if kind == "Invoice"
-            else prescriptions.prescription_of(number)
-        )
-        if int(entry.patient, 16):
-            return
-        found = self.evidence(number, kind, [])
-        if isinstance(found.header, InvoiceHeader):
-            self._send(invoices.open(found.header, found.head, found.path))
-        elif isinstance(found.header, PrescriptionHeader):
-            self._send(prescriptions.open(found.header, found.head, found.path))
+        return isinstance(header, InvoiceHeader) and header.on_hold
 
     def _issue_one(self, document: Document, segment: int | None) -> IssueReceipt:
         (receipt,) = self.issue_many([document], segment=segment, batch=1)

@@ -5,6 +5,8 @@ Every signature is for one act, one contract, one sequence, until a deadline; an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from medledger.chain.deployment import Ledgers
 from medledger.core.authorisation import Signed
 from medledger.core.hashing import (
@@ -64,10 +66,22 @@ class Patient:
         return self._sign(message, "Prescription", self.ledgers.prescriptions.address)
 
     def confirm_delivery(
-        self, number: int, *, deadline: int, sequence: int | None = None
+        self,
+        number: int,
+        *,
+        deadline: int,
+        sequence: int | None = None,
+        quantities: Sequence[int] | None = None,
     ) -> Signed:
-        """Confirms that what was dispensed has arrived."""
-        message = DeliveryConfirmation(number, self._sequence(number, sequence), deadline)
+        """Confirms that the parcel has arrived, with these quantities of lines 1 to 5.
+
+        What is not given is read from the chain: compare the parcel with its record there first.
+        """
+        if sequence is None or quantities is None:
+            found = self.ledgers.prescriptions.prescription_of(number)
+            sequence = found.sequence if sequence is None else sequence
+            quantities = found.parcel if quantities is None else quantities
+        message = DeliveryConfirmation(number, sequence, tuple(quantities), deadline)
         return self._sign(message, "Prescription", self.ledgers.prescriptions.address)
 
     def grant(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from medledger.chain.bindings import InstitutionAccredited, SegmentAllotted
+from medledger.chain.bindings import InstitutionAccredited, PolicyEntry, SegmentAllotted
 from medledger.chain.events import decode_log
 from medledger.chain.sender import Receipt
 from medledger.core.acts import Act
@@ -55,6 +55,24 @@ class Supervisor(Role):
         row = Accreditation(name, kinds, operator, region, valid_from, valid_until)
         (institution,) = self.accredit_many([row])
         return institution
+
+    def set_policy(self, drug_class: int, policy: PolicyEntry) -> Receipt:
+        """Sets the rules of a drug class, for all acceptances from now on.
+
+        Raises `PolicyInvalid`, or `KindMissing` where the caller is no supervisor.
+        """
+        return self._send(
+            self.ledgers.policies.set_policy(
+                drug_class,
+                policy.max_validity,
+                policy.max_repeats,
+                policy.max_quantity,
+                policy.withdraw_minutes,
+                policy.courier_allowed,
+                policy.second_approver,
+                policy.licence_demanded,
+            )
+        )
 
     def accredit_many(self, rows: Sequence[Accreditation]) -> list[int]:
         """The ids of many institutions, in the order given."""

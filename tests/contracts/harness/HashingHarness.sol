@@ -38,8 +38,12 @@ contract HashingHarness {
         return Hashing.acceptAuthorisation(number, pharmacy, sequence, deadline);
     }
 
-    function deliveryConfirmation(uint64 number, uint16 sequence, uint64 deadline) external pure returns (bytes32) {
-        return Hashing.deliveryConfirmation(number, sequence, deadline);
+    function deliveryConfirmation(uint64 number, uint16 sequence, uint16[5] calldata quantities, uint64 deadline)
+        external
+        pure
+        returns (bytes32)
+    {
+        return Hashing.deliveryConfirmation(number, sequence, quantities, deadline);
     }
 
     function batchEndorsement(uint32 segment, uint64 first, uint32 count, bytes32 root, uint64 deadline)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from medledger.core.documents import MAX_QUANTITY
+from medledger.core.documents import MAX_INTERVAL_DAYS, MAX_QUANTITY
 from medledger.formats.faults import Unfit
 from medledger.formats.fhir.resources import Dosage, MedicationRequest, Quantity, Repeat
 from medledger.formats.fhir.values import measure
@@ -67,6 +67,19 @@ def instruction_of(request: MedicationRequest) -> str:
         _sentence(dosage, f"{_DOSAGE}[{at}]") for at, dosage in enumerate(request.dosageInstruction)
     ]
     return " / ".join(filter(None, sentences))
+
+
+def interval_days(request: MedicationRequest) -> int:
+    """Days from one fill to the next, a part of one counted as one; 0 where nothing is said."""
+    asked = request.dispenseRequest
+    if asked is None or asked.dispenseInterval is None:
+        return 0
+    path = f"{_REQUEST}.dispenseInterval.value"
+    length = Fraction(measure(asked.dispenseInterval.value, path))
+    days = math.ceil(length * _SECONDS[asked.dispenseInterval.code] / _SECONDS["d"])
+    if days > MAX_INTERVAL_DAYS:
+        raise Unfit(path, f"is more than {MAX_INTERVAL_DAYS} days")
+    return days
 
 
 def _computed(request: MedicationRequest) -> tuple[int, str] | None:

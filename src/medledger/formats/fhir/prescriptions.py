@@ -10,6 +10,9 @@ One active order is one Prescription with one line, as FHIR asks for each drug b
 - hospital: the service provider of the request's Encounter, which must be the patient's.
 - prescriber: the requester if it is a Practitioner of this folder, else the first practitioner
   who took part in the encounter, else the hospital.
+- repeats: `dispenseRequest.numberOfRepeatsAllowed`, and `dispenseInterval` in whole days, a part of
+  one counted as one.
+- substitution: where `substitution.allowedBoolean` is true.
 - `authoredOn` stays on the document; how long it is valid is the caller's to say, because FHIR's
   `validityPeriod` is of the past for whoever prescribes from an export.
 """
@@ -22,7 +25,7 @@ from dataclasses import dataclass
 from medledger.core.documents import Party, Prescription, PrescriptionLine
 from medledger.formats.faults import Unfit
 from medledger.formats.fhir.bulk import BulkReader
-from medledger.formats.fhir.dosage import instruction_of, quantity_of
+from medledger.formats.fhir.dosage import instruction_of, interval_days, quantity_of
 from medledger.formats.fhir.resources import MedicationRequest
 from medledger.formats.fhir.tables import (
     Organisation,
@@ -82,6 +85,7 @@ class PrescriptionReader:
             raise Unfit(f"{path}.reference", "names an Encounter without serviceProvider")
         hospital = self._tables.organisation_of(visit.hospital, f"{path}.reference")
         authored_at = moment(request.authoredOn, "MedicationRequest.authoredOn")
+        asked = request.dispenseRequest
         prescription = Prescription(
             business_key=f"MedicationRequest/{request.id}",
             patient_key=patient_key(self._patient_key_of, person, "MedicationRequest.subject"),
@@ -92,6 +96,8 @@ class PrescriptionReader:
             lines=(_line(request),),
             encounter=visit.id,
             reason="; ".join(filter(None, (reason.label() for reason in request.reasonCode))),
+            repeats=0 if asked is None else asked.numberOfRepeatsAllowed,
+            interval_days=interval_days(request),
         )
         return PrescriptionRecord(prescription, hospital)
 
@@ -114,4 +120,5 @@ def _line(request: MedicationRequest) -> PrescriptionLine:
         quantity=quantity,
         unit=unit,
         instruction=instruction_of(request),
+        substitutable=request.substitution is not None and request.substitution.allowedBoolean,
     )

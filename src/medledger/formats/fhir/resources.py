@@ -233,6 +233,12 @@ class SupplyDuration(Element):
 class DispenseRequest(Element):
     quantity: Quantity | None = None
     expectedSupplyDuration: SupplyDuration | None = None  # noqa: N815
+    numberOfRepeatsAllowed: Annotated[int, Field(ge=0, lt=2**8)] = 0  # noqa: N815
+    dispenseInterval: SupplyDuration | None = None  # noqa: N815
+
+
+class Substitution(Element):
+    allowedBoolean: bool = False  # noqa: N815
 
 
 class MedicationRequest(Resource):
@@ -265,3 +271,4 @@ class MedicationRequest(Resource):
     reasonCode: list[CodeableConcept] = []  # noqa: N815
     dosageInstruction: list[Dosage] = []  # noqa: N815
     dispenseRequest: DispenseRequest | None = None  # noqa: N815
+    substitution: Substitution | None = None

@@ -99,6 +99,7 @@ class PrescriptionLineBody(StrictBody):
     quantity: int
     unit: str
     instruction: str = ""
+    substitutable: bool = False
 
 
 class PrescriptionBody(StrictBody):
@@ -114,6 +115,10 @@ class PrescriptionBody(StrictBody):
     encounter: str = ""
     reason: str = ""
     on_hold: bool = False
+    licence: Number | None = None
+    drug_class: int = 0
+    repeats: int = 0
+    interval_days: int = 0
 
 
 class LicenceBody(StrictBody):

@@ -45,7 +45,7 @@ _DOCUMENTS: dict[type[BaseModel], type] = {
     RecordBody: Record,
 }
 
-_NUMBERS = {"related_invoice", "amends"}
+_NUMBERS = {"related_invoice", "amends", "licence"}
 """Members that name another document."""
 
 _MEMBERS: dict[type, list[tuple[str, str, object]]] = {

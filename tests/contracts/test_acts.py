@@ -1,0 +1,456 @@
+"""Who may act: every write function of every contract, called by those who may not.
+
+`ACTS` has them all. Each is acted out by an active institution, a suspended one, a removed key and
+an institution of another kind.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from hexbytes import HexBytes
+
+from medledger.core.hashing import keccak256
+from medledger.core.states import Kind
+
+DAY = 24 * 3600
+ROOT = keccak256(b"a root")
+NO_HASH = bytes(32)
+NEW_KEY = "0x" + "77" * 20
+
+
+@pytest.fixture(scope="module")
+def bills(invoices, issue_bills, issue_red_letters, lock, hospital, payer, stranger, bill_segment):
+    """A bill for each act, in the state in which the act is allowed."""
+    batch = issue_bills(10)
+    for index in (0, 1, 7):
+        invoices.open(*batch.proof(index), sender=stranger)
+    red_letters = issue_red_letters(batch.number(7), 1_000)
+    invoices.exchangeForPaper(bill_segment.id, batch.number(9), ROOT, sender=hospital)
+    lock(batch.number(1), payer, 1_000)
+    names = "to_lock locked to_open to_hold held to_reverse red_letter partly to_paper on_paper"
+    return SimpleNamespace(
+        proof_to_open=batch.proof(2),
+        partial_red_letter=red_letters.proof(),
+        **dict(zip(names.split(), (header.number for header in batch.headers), strict=True)),
+    )
+
+
+@pytest.fixture(scope="module")
+def orders(
+    prescriptions,
+    institutions,
+    ids,
+    issue_prescription,
+    accept,
+    dispense,
+    supervisor,
+    pharmacy,
+    courier,
+    leaving_courier,
+):
+    """A prescription for each act, in the state in which the act is allowed."""
+    names = "to_accept accepted dispensed in_transit offered left_behind to_hold held"
+    found = SimpleNamespace(**{name: issue_prescription() for name in names.split()})
+    parcels = (found.dispensed, found.in_transit, found.offered, found.left_behind)
+    for number in (found.accepted, *parcels):
+        accept(number, pharmacy)
+    for number in parcels:
+        dispense(number, 1)
+    for number in (found.in_transit, found.offered):
+        prescriptions.handOver(number, ids[courier], sender=pharmacy)
+    prescriptions.handOver(found.left_behind, ids[leaving_courier], sender=pharmacy)
+    institutions.suspend(ids[leaving_courier], 1, sender=supervisor)
+    prescriptions.offer(found.offered, ids[courier], sender=courier)
+    return found
+
+
+@pytest.fixture(scope="module")
+def permits(licences, issue_licences, authority, stranger, licence_segment):
+    """A licence for each act, in the state in which the act is allowed."""
+    batch = issue_licences(4)
+    licences.open(*batch.proof(), sender=stranger)
+    licences.suspend(licence_segment.id, batch.number(3), 1, sender=authority)
+    return SimpleNamespace(
+        regular=batch.number(0),
+        to_hold=batch.number(1),
+        held=batch.number(2),
+        suspended=batch.number(3),
+    )
+
+
+@pytest.fixture(scope="module")
+def ledgers(
+    invoices,
+    prescriptions,
+    licences,
+    records,
+    issue_records,
+    bills,
+    orders,
+    permits,
+    hospital,
+    authority,
+    bill_segment,
+    prescription_segment,
+    licence_segment,
+    record_segment,
+):
+    """By its name a ledger of documents, a segment of it, and what to hold and release there."""
+    written = issue_records(0, 0)
+    found = {
+        "invoices": (invoices, bill_segment.id, bills.to_hold, bills.held),
+        "prescriptions": (prescriptions, prescription_segment.id, orders.to_hold, orders.held),
+        "licences": (licences, licence_segment.id, permits.to_hold, permits.held),
+        "records": (records, record_segment.id, written.number(0), written.number(1)),
+    }
+    for name, (ledger, segment, _, held) in found.items():
+        ledger.hold(segment, held, sender=authority if name == "licences" else hospital)
+    return found
+
+
+@pytest.fixture
+def contracts(invoices, claims, prescriptions, policies, licences, records, institutions):
+    return {
+        "institutions": institutions,
+        "invoices": invoices,
+        "claims": claims,
+        "policies": policies,
+        "prescriptions": prescriptions,
+        "licences": licences,
+        "records": records,
+    }
+
+
+@pytest.fixture
+def world(
+    ids,
+    chain,
+    bills,
+    orders,
+    permits,
+    ledgers,
+    proofs,
+    endorsement,
+    authorise_claim,
+    authorise_accept,
+    supervisor,
+    hospital,
+    authority,
+    pharmacy,
+    courier,
+    other_courier,
+    payer,
+    bill_segment,
+    prescription_segment,
+    licence_segment,
+    far_future,
+):
+    """All that the acts name."""
+
+    def batch_of(name):
+        ledger, segment, _, _ = ledgers[name]
+        return segment, ledger.segmentOf(segment).next, 1, ROOT
+
+    def endorsed_batch_of(name):
+        batch = (*batch_of(name), far_future)
+        return (*batch, supervisor, endorsement(ledgers[name][0], supervisor, *batch))
+
+    def claim_of(number):
+        return 1_000, far_future, authorise_claim(number, payer, 1_000)
+
+    return SimpleNamespace(
+        bills=bills,
+        orders=orders,
+        permits=permits,
+        batch_of=batch_of,
+        endorsed_batch_of=endorsed_batch_of,
+        segment_of=lambda name: ledgers[name][1],
+        to_hold=lambda name: ledgers[name][1:3],
+        to_release=lambda name: (ledgers[name][1], ledgers[name][3]),
+        lock=lambda: (bills.to_lock, *claim_of(bills.to_lock)),
+        open_and_lock=lambda: (*bills.proof_to_open, *claim_of(bills.to_open)),
+        code=lambda: (
+            *proofs[orders.to_accept],
+            far_future,
+            authorise_accept(orders.to_accept, pharmacy),
+        ),
+        bill_segment=bill_segment.id,
+        order_segment=prescription_segment.id,
+        licence_segment=licence_segment.id,
+        hospital=ids[hospital],
+        authority=ids[authority],
+        courier=ids[courier],
+        suspended=ids[other_courier],
+        yesterday=chain.pending_timestamp // DAY - 1,
+        end=far_future,
+    )
+
+
+def _acts_on(ledger, issuer):
+    """What every ledger of documents takes from its issuers and from supervisors."""
+    return {
+        f"{ledger}.issue": (issuer, lambda w: w.batch_of(ledger)),
+        f"{ledger}.issueEndorsed": (issuer, lambda w: w.endorsed_batch_of(ledger)),
+        f"{ledger}.hold": (issuer, lambda w: w.to_hold(ledger)),
+        f"{ledger}.release": (issuer, lambda w: w.to_release(ledger)),
+        f"{ledger}.allot": (
+            "other_supervisor",
+            lambda w: (getattr(w, issuer), 1, 1, 9, False),
+        ),
+        f"{ledger}.withdraw": ("other_supervisor", lambda w: (w.segment_of(ledger), 1)),
+        f"{ledger}.pause": ("other_supervisor", lambda w: ()),
+        f"{ledger}.unpause": ("other_supervisor", lambda w: ()),
+    }
+
+
+ACTS = {
+    **_acts_on("invoices", "hospital"),
+    **_acts_on("prescriptions", "hospital"),
+    **_acts_on("licences", "authority"),
+    **_acts_on("records", "hospital"),
+    "invoices.reverse": (
+        "hospital",
+        lambda w: (w.bill_segment, w.bills.to_reverse, w.bill_segment, w.bills.red_letter, 1),
+    ),
+    "invoices.reversePart": (
+        "hospital",
+        lambda w: (
+            w.bill_segment,
+            w.bills.partly,
+            w.bill_segment,
+            *w.bills.partial_red_letter,
+            1,
+        ),
+    ),
+    "invoices.exchangeForPaper": (
+        "hospital",
+        lambda w: (w.bill_segment, w.bills.to_paper, ROOT),
+    ),
+    "invoices.voidPaper": ("hospital", lambda w: (w.bill_segment, w.bills.on_paper)),
+    "claims.lock": ("payer", lambda w: w.lock()),
+    "claims.openAndLock": ("payer", lambda w: w.open_and_lock()),
+    "claims.settle": ("payer", lambda w: (w.bills.locked, 1_000, 1, NO_HASH)),
+    "claims.release": ("payer", lambda w: (w.bills.locked, 1)),
+    "prescriptions.cancel": ("hospital", lambda w: (w.order_segment, w.orders.to_accept, 1)),
+    "prescriptions.requestCancel": (
+        "hospital",
+        lambda w: (w.order_segment, w.orders.accepted, 1),
+    ),
+    "prescriptions.accept": ("pharmacy", lambda w: w.code()),
+    "prescriptions.returnToPool": ("pharmacy", lambda w: (w.orders.accepted, 1)),
+    "prescriptions.review": ("pharmacy", lambda w: (w.orders.accepted, ROOT)),
+    "prescriptions.dispense": ("pharmacy", lambda w: (w.orders.accepted, [1], 0, ROOT, ROOT)),
+    "prescriptions.withdrawDispensing": ("pharmacy", lambda w: (w.orders.dispensed, 1)),
+    "prescriptions.handOver": ("pharmacy", lambda w: (w.orders.dispensed, w.courier)),
+    "prescriptions.takeBack": ("pharmacy", lambda w: (w.orders.left_behind,)),
+    "prescriptions.offer": ("courier", lambda w: (w.orders.in_transit, w.courier)),
+    "prescriptions.takeOver": ("courier", lambda w: (w.orders.offered,)),
+    "prescriptions.failDelivery": ("courier", lambda w: (w.orders.in_transit, 1)),
+    "policies.setPolicy": ("other_supervisor", lambda w: (1, 1, 1, 1, 1, True, True, True)),
+    "licences.renew": (
+        "authority",
+        lambda w: (w.licence_segment, w.permits.regular, w.end + 1, 1),
+    ),
+    "licences.suspend": ("authority", lambda w: (w.licence_segment, w.permits.regular, 1)),
+    "licences.lift": ("authority", lambda w: (w.licence_segment, w.permits.suspended, 1)),
+    "licences.revoke": ("authority", lambda w: (w.licence_segment, w.permits.regular, 1)),
+    "records.anchorReads": ("hospital", lambda w: (w.yesterday, 1, ROOT)),
+    "institutions.accredit": ("other_supervisor", lambda w: (1, 0, ROOT, 1, w.end, NEW_KEY)),
+    "institutions.renew": ("other_supervisor", lambda w: (w.hospital, w.end)),
+    "institutions.suspend": ("other_supervisor", lambda w: (w.hospital, 1)),
+    "institutions.reinstate": ("other_supervisor", lambda w: (w.suspended,)),
+}
+"""Every write function that an institution's key may call: who calls it, and with what."""
+
+KIND_OF = {
+    "hospital": Kind.HOSPITAL,
+    "pharmacy": Kind.PHARMACY,
+    "courier": Kind.COURIER,
+    "payer": Kind.PAYER,
+    "authority": Kind.AUTHORITY,
+    "other_supervisor": Kind.SUPERVISOR,
+}
+
+
+@pytest.fixture
+def attempt(contracts, institutions, roles, payer, supervisor, world):
+    """Carries out one of `ACTS` by its own role or by another account."""
+
+    def account_of(role):
+        return payer if role == "payer" else getattr(roles, role)
+
+    def act(name, by=None):
+        role, arguments = ACTS[name]
+        contract, function = name.split(".")
+        method = getattr(contracts[contract], function)
+        return method(*arguments(world), sender=by or account_of(role))
+
+    def prepare(name):
+        contract, function = name.split(".")
+        if function == "unpause":
+            contracts[contract].pause(sender=supervisor)
+        if function == "reinstate":
+            institutions.suspend(world.suspended, 1, sender=supervisor)
+        return account_of(ACTS[name][0])
+
+    return SimpleNamespace(act=act, prepare=prepare)
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_act__active_institution__is_accepted(attempt, name):
+    attempt.prepare(name)
+
+    receipt = attempt.act(name)
+
+    assert not receipt.failed
+    assert len(receipt.events) >= 1
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_act__suspended_institution__is_refused(
+    institutions, ids, supervisor, attempt, refused, name
+):
+    account = attempt.prepare(name)
+    institutions.suspend(ids[account], 1, sender=supervisor)
+
+    with refused(institutions.InstitutionIsSuspended, institution=ids[account]):
+        attempt.act(name)
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_act__removed_operator__is_refused(institutions, supervisor, attempt, refused, name):
+    account = attempt.prepare(name)
+    institutions.removeOperator(account, sender=supervisor)
+
+    with refused(institutions.NotAnOperator, account=account):
+        attempt.act(name)
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_act__institution_of_another_kind__is_refused(
+    institutions, ids, courier, hospital, attempt, refused, name
+):
+    attempt.prepare(name)
+    role = ACTS[name][0]
+    intruder = hospital if role == "courier" else courier
+
+    with refused(institutions.KindMissing, institution=ids[intruder], kind=KIND_OF[role]):
+        attempt.act(name, by=intruder)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["invoices.issue", "prescriptions.accept", "prescriptions.failDelivery", "claims.settle"],
+)
+def test_act__a_second_after_the_accreditation__is_refused(
+    institutions, ids, supervisor, chain, attempt, refused, name
+):
+    account = attempt.prepare(name)
+    end = chain.pending_timestamp + 100
+    institutions.renew(ids[account], end, sender=supervisor)
+    chain.pending_timestamp = end + 1
+
+    with refused(
+        institutions.OutsideAccreditation, institution=ids[account], validFrom=1, validUntil=end
+    ):
+        attempt.act(name)
+
+
+def test_acts__every_write_function_of_an_institution__is_in_the_table(contracts):
+    # Functions that anyone may call: the proof, or the patient's signature, is the authority, or
+    # that of each act in it. The keys of an institution have their rules in test_institutions.py.
+    anyone = {
+        "invoices.open",
+        "licences.open",
+        "records.open",
+        "records.grant",
+        "records.revoke",
+        "prescriptions.deliver",
+        "prescriptions.multicall",
+        "institutions.addOperator",
+        "institutions.removeOperator",
+    }
+    written = {
+        (name, method.selector)
+        for name, contract in contracts.items()
+        for method in contract.contract_type.mutable_methods
+    }
+    expected = sorted(f"{name}.{selector.partition('(')[0]}" for name, selector in written)
+
+    assert sorted([*anyone, *ACTS]) == expected
+
+
+def test_suspend__what_was_done_before__stays(
+    institutions,
+    invoices,
+    claims,
+    ids,
+    issue_bills,
+    hospital,
+    payer,
+    stranger,
+    supervisor,
+    authorise_claim,
+    far_future,
+):
+    batch = issue_bills(2)
+    institutions.suspend(ids[hospital], 1, sender=supervisor)
+
+    invoices.open(*batch.proof(), sender=stranger)
+    signature = authorise_claim(batch.number(), payer, 1_000)
+    claims.lock(batch.number(), 1_000, far_future, signature, sender=payer)
+
+    assert claims.usageOf(batch.number()) == (1_000, 0)
+
+
+def test_remove_operator__what_the_key_did_before__stays(
+    institutions, invoices, hospital, supervisor, stranger, issue_bills
+):
+    batch = issue_bills(2)
+    institutions.removeOperator(hospital, sender=supervisor)
+
+    invoices.open(*batch.proof(1), sender=stranger)
+
+    assert invoices.invoiceOf(batch.number(1)).claimable == 10_000
+
+
+@pytest.mark.parametrize("removed_first", [True, False], ids=["removed first", "issued first"])
+def test_remove_operator__in_the_block_of_its_last_act__order_decides(
+    institutions, invoices, hospital_second_key, supervisor, chain, bill_segment, removed_first
+):
+    provider = chain.provider
+    first = invoices.segmentOf(bill_segment.id).next
+    provider.auto_mine = False
+    try:
+        fees = (10**9, 2 * 10**9) if removed_first else (2 * 10**9, 10**9)
+        issued = invoices.issue(
+            bill_segment.id,
+            first,
+            1,
+            ROOT,
+            sender=hospital_second_key,
+            gas=500_000,
+            max_priority_fee=fees[0],
+            max_fee=fees[0] + 10**9,
+        )
+        removed = institutions.removeOperator(
+            hospital_second_key,
+            sender=supervisor,
+            gas=500_000,
+            max_priority_fee=fees[1],
+            max_fee=fees[1] + 10**9,
+        )
+        chain.mine()
+    finally:
+        provider.auto_mine = True
+
+    receipts = [
+        provider.web3.eth.get_transaction_receipt(HexBytes(sent.txn_hash))
+        for sent in (issued, removed)
+    ]
+    assert receipts[0].blockNumber == receipts[1].blockNumber
+    assert (receipts[0].transactionIndex > receipts[1].transactionIndex) == removed_first
+    assert [receipt.status for receipt in receipts] == [0 if removed_first else 1, 1]
+    assert invoices.isIssued(bill_segment.id, first) == (not removed_first)
