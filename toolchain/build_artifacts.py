@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,10 @@ CONTRACTS = ROOT / "contracts"
 ARTIFACTS = ROOT / "src" / "medledger" / "chain" / "artifacts"
 
 REMAPPINGS = ["@openzeppelin/contracts=toolchain/node_modules/@openzeppelin/contracts"]
-OUTPUTS = ["abi", "evm.bytecode", "evm.deployedBytecode"]
+OUTPUTS = ["abi", "evm.bytecode", "evm.deployedBytecode", "storageLayout"]
+UNSTABLE = ("astId", "contract")
+"""Parts of a storage layout that say nothing of the storage, and change with any file."""
+TREE_NUMBER = re.compile(r"(t_(?:struct|enum|contract|userDefinedValueType)\([\w.]+\))\d+")
 
 
 class BuildError(Exception):
@@ -68,13 +72,16 @@ def build() -> dict[str, str]:
     }
     output = compile_sources(sources, settings)
     immutables = dict(immutable_names(output["sources"]))
+    keys = dict(mapping_keys(output["sources"]))
 
     artifacts: dict[str, str] = {}
     for source, name in deployable(output["sources"], sources):
         if name in artifacts:
             raise BuildError(f"two contracts are called {name}; rename one")
         compiled = output["contracts"][source][name]
-        artifacts[name] = render(artifact(name, compiled, settings, immutables))
+        content = artifact(name, compiled, settings, immutables)
+        content["storageLayout"] = storage_layout(compiled["storageLayout"], keys)
+        artifacts[name] = render(content)
     return artifacts
 
 
@@ -141,6 +148,43 @@ def immutable_names(outputs: dict[str, Any]) -> Iterator[tuple[str, str]]:
                     yield str(node["id"]), f"{contract['name']}.{node['name']}"
 
 
+def mapping_keys(outputs: dict[str, Any]) -> Iterator[tuple[int, list[str]]]:
+    """Number in the syntax tree and the names of its keys, outermost first, of every mapping."""
+    for output in outputs.values():
+        for contract in output["ast"]["nodes"]:
+            for node in contract.get("nodes", []):
+                kind = node.get("typeName") or {}
+                keys = []
+                while kind.get("nodeType") == "Mapping":
+                    keys.append(kind["keyName"])
+                    kind = kind["valueType"]
+                if keys:
+                    yield node["id"], keys
+
+
+def storage_layout(compiled: dict[str, Any], keys: dict[int, list[str]]) -> dict[str, Any]:
+    """Where each state variable is, with the names of a mapping's keys, and what its type is.
+
+    The compiler's names of types hold numbers of the syntax tree, which are left out here.
+    """
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {plain(key): plain(item) for key, item in value.items() if key not in UNSTABLE}
+        if isinstance(value, list):
+            return [plain(item) for item in value]
+        return TREE_NUMBER.sub(r"\1", value) if isinstance(value, str) else value
+
+    types = compiled["types"] or {}
+    if len({plain(name) for name in types}) != len(types):
+        raise BuildError("two types of one contract have the same name; rename one")
+    variables = [
+        plain(variable) | {"keys": keys.get(variable["astId"], [])}
+        for variable in compiled["storage"]
+    ]
+    return {"types": plain(types), "variables": variables}
+
+
 def artifact(
     name: str, compiled: dict[str, Any], settings: dict[str, Any], immutables: dict[str, str]
 ) -> dict[str, Any]:
@@ -160,6 +204,7 @@ def artifact(
             "evmVersion": settings["evm_version"],
             "optimizerRuns": settings["optimization_runs"],
             "version": str(compiler_version(settings)),
+            "viaIR": settings["via_ir"],
         },
         "contractName": name,
         "deployedBytecode": f"0x{runtime['object']}",

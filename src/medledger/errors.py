@@ -6,7 +6,7 @@
     │   ├── UnknownCurrency, NegativeAmount, NotDecimal
     │   ├── BadNumber, BadPatientKey, BadKey, InvalidDocument, UnknownField
     │   ├── MalformedAuthorisation, AuthorisationMismatch, InvalidArgument
-    │   ├── MalformedAct, ActMismatch
+    │   ├── MalformedAct, ActMismatch, MalformedProof
     │   ├── BadResource          a FHIR resource, with file, line and field
     │   ├── FolderIncomplete, NotEnoughData, OutputInUse
     │   ├── AccessNotGranted     a record that the patient keeps from this reader
@@ -20,13 +20,16 @@
     │   ├── RpcUnavailable       the only family worth retrying
     │   ├── RpcError             the node refused a request
     │   ├── NodesDisagree, LogsOmitted   a node does not tell the truth
+    │   ├── ProofUnavailable     a node tells storage without its proof
     │   └── WrongChain, ContractMissing, TransactionFailed (TransactionReverted,
     │       OutOfGas), ToolMissing, PortUnusable
     ├── SetupError               keys, manifest or store are missing or wrong  exit 7
     │   └── ManifestMissing, ManifestInvalid, NotDeployed, KeyMissing, StoreError, EndorserFailed,
-    │       NoSettlementToken, NoSegment, NotIssued, NotFound
+    │       NoSettlementToken, NoSegment, NotIssued, NotFound, IndexBehind,
+    │       IndexEmpty, CompilerUnusable
     └── AuditError               chain and records disagree                exit 8
-        └── AuditMismatch, FraudWentThrough, IrregularityFound
+        └── AuditMismatch, FraudWentThrough, IrregularityFound, ProofMismatch,
+            StatementMismatch
 
 A message says what was expected, what was found and what to do. It never prints a document,
 a salt or a key.
@@ -152,6 +155,10 @@ class ActMismatch(InputError):
 
     message = "the signed act {problem}"
     hint = "have exactly this one signed, by the deployment's own contract and chain"
+
+
+class MalformedProof(InputError):
+    message = "the proof file is malformed: {problem}"
 
 
 class InvalidArgument(InputError):
@@ -944,6 +951,11 @@ class LogsOmitted(ChainError):
     hint = "use another node; nothing of this block was stored"
 
 
+class ProofUnavailable(ChainError):
+    message = "{url} gives no proof of what is stored: {problem}"
+    hint = "ask a node with eth_getProof that keeps the state of this block"
+
+
 class TransactionFailed(ChainError):
     message = "transaction {transaction} failed: {problem}"
 
@@ -1020,6 +1032,21 @@ class NotFound(SetupError):
     message = "{what} is not in {where}"
 
 
+class IndexEmpty(SetupError):
+    message = "the index {store} holds no block"
+    hint = "read the chain first: medledger audit sync"
+
+
+class CompilerUnusable(SetupError):
+    message = "the compiler {path} {problem}"
+    hint = "name the Solidity compiler with --solc, and a checkout after make setup with --source"
+
+
+class IndexBehind(SetupError):
+    message = "the index ends at {until}, before {at}"
+    hint = "read on: medledger audit sync"
+
+
 # Audit
 
 
@@ -1033,6 +1060,16 @@ class FraudWentThrough(AuditError):
 
 class AuditMismatch(AuditError):
     message = "{count} of the records disagree with the chain; the first: {first}"
+
+
+class ProofMismatch(AuditError):
+    """A storage proof that does not hold."""
+
+    message = "the proof does not hold: {problem}"
+
+
+class StatementMismatch(AuditError):
+    message = "{count} differences between statement and chain on {day}; the first: {first}"
 
 
 class IrregularityFound(AuditError):

@@ -212,3 +212,20 @@ def _members(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_members(item) for item in value]
     return bytes(value) if isinstance(value, bytes) else value
+
+
+def test_members__of_an_event__are_found_by_name_with_their_place() -> None:
+    assert abi.members("InvoiceExchanged", ("paperHash", "nothing")) == (("paperHash", (1,)),)
+    assert abi.members("Paused", ("paperHash",)) == ()
+
+
+def test_walk__a_struct_within_a_struct__each_member_has_its_path() -> None:
+    inner = {"name": "inner", "type": "tuple", "components": [{"name": "deep", "type": "bool"}]}
+    outer = {"name": "outer", "type": "tuple", "components": [{"name": "a", "type": "bool"}, inner]}
+
+    assert list(abi._walk([outer])) == [
+        ("outer", (0,)),
+        ("a", (0, 0)),
+        ("inner", (0, 1)),
+        ("deep", (0, 1, 0)),
+    ]

@@ -14,7 +14,7 @@ from medledger.chain.deployment import Deployed, Manifest
 from medledger.core.hashing import keccak256
 from medledger.index import EventIndex
 from medledger.index.decoding import layouts
-from medledger.index.reader import Header, Log, Portion
+from medledger.index.reader import Failed, Header, Log, Portion
 
 ADDRESSES = {name: f"0x{n:040x}" for n, name in enumerate(abi.CONTRACTS, 1)}
 MANIFEST = Manifest(
@@ -35,8 +35,9 @@ def operator(n: int) -> str:
 class Chronicle:
     """An index of a chain on which each event is a block of its own."""
 
-    def __init__(self, url: str) -> None:
-        self.index = EventIndex(url, MANIFEST)
+    def __init__(self, url: str, manifest: Manifest = MANIFEST) -> None:
+        self.index = EventIndex(url, manifest)
+        self._addresses = {name: one.address for name, one in manifest.contracts.items()}
 
     def tell(self, name: str, *, at: int, contract: str = "", **arguments: Any) -> None:
         """Adds an event at a time; arguments that are not named are zero."""
@@ -49,23 +50,38 @@ class Chronicle:
             if is_indexed:
                 words += encode([kind], [_or_zero(kind, value)])
         data = encode([kind for kind, _ in plain], [_or_zero(*pair) for pair in plain])
-        before = self.index.place()
-        block = before.next_block
-        hash_ = keccak256(block.to_bytes(8))
+        block, hash_ = self._next()
         layout = layouts()[words[:32]]
         log = Log(
             block,
             0,
             hash_,
             keccak256(hash_),
-            ADDRESSES[contract or _emitter(name)].lower(),
+            self._addresses[contract or _emitter(name)].lower(),
             len(words) // 32,
             words + data,
             name,
             layout.keys(words + data),
         )
+        self._add(at, [log], [])
+
+    def refuse(self, contract: str, function: str, sender: str, *, at: int) -> None:
+        """Adds a transaction that a contract refused."""
+        block, hash_ = self._next()
+        known = abi.functions(contract)
+        call = known[function].selector if function else b"?"
+        address = self._addresses[contract].lower()
+        self._add(at, [], [Failed(block, 0, keccak256(hash_), address, sender, call)])
+
+    def _next(self) -> tuple[int, bytes]:
+        block = self.index.place().next_block
+        return block, keccak256(block.to_bytes(8))
+
+    def _add(self, at: int, logs: list[Log], failed: list[Failed]) -> None:
+        before = self.index.place()
+        block, hash_ = self._next()
         header = Header(block, hash_, before.last_hash or bytes(32), at)
-        assert self.index.add(Portion([header], [log]), before)
+        assert self.index.add(Portion([header], logs, failed), before)
 
 
 def _emitter(name: str) -> str:

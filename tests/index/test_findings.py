@@ -247,6 +247,67 @@ def test_check__a_day_with_far_more_acts__medium(chronicle: Chronicle) -> None:
     assert rules(chronicle) == [("unusual_volume", "medium", ["DocumentHeld", "DocumentHeld"])]
 
 
+@pytest.mark.parametrize("is_endorsed", [True, False])
+def test_check__a_batch_of_an_endorsed_segment__needs_its_endorsement(
+    is_endorsed: bool, chronicle: Chronicle
+) -> None:
+    segment = {"contract": "Records", "segment": 1, "first": FIRST}
+    chronicle.tell(
+        "SegmentAllotted",
+        at=NOON,
+        **segment,
+        institution=HOSPITAL,
+        last=FIRST + 9,
+        endorsed=True,
+    )
+    chronicle.tell("BatchIssued", at=NOON, **segment, institution=HOSPITAL, count=1, root=b"1" * 32)
+    if is_endorsed:
+        chronicle.tell("BatchEndorsed", at=NOON, **segment, supervisor=1)
+
+    missing = [("endorsements_missing", "high", ["BatchIssued"])]
+    assert rules(chronicle) == ([] if is_endorsed else missing)
+
+
+@pytest.mark.parametrize(
+    ("event", "argument"), [("ClaimSettled", "explanation"), ("InvoiceExchanged", "paperHash")]
+)
+def test_check__one_commitment_for_two_bills__medium(
+    event: str, argument: str, chronicle: Chronicle
+) -> None:
+    for number, commitment in ((FIRST, 1), (FIRST, 1), (FIRST + 1, 0), (FIRST + 2, 0)):
+        given = {"number": number, argument: commitment.to_bytes(32)}
+        chronicle.tell(event, at=NOON, **given)
+    assert rules(chronicle) == []
+
+    chronicle.tell(event, at=NOON, **{"number": FIRST + 3, argument: (1).to_bytes(32)})
+
+    assert rules(chronicle) == [("same_commitment_twice", "medium", [event, event])]
+
+
+@pytest.mark.parametrize(("tries", "severity"), [(2, "low"), (3, "medium")])
+def test_check__refused_attempts__low_and_from_three_a_day_medium(
+    tries: int, severity: str, chronicle: Chronicle
+) -> None:
+    add_operator(chronicle, NOON)
+    for _ in range(tries):
+        chronicle.refuse("Institutions", "suspend", operator(7), at=NOON)
+    chronicle.refuse("Claims", "", operator(8), at=NOON)
+
+    assert rules(chronicle) == [
+        ("refused_attempts", severity, ["Institutions.suspend refused"] * tries),
+        ("refused_attempts", "low", ["Claims.unknown refused"]),
+    ]
+    whats = [found.what for found in check(chronicle.index)]
+    assert f"of institution {HOSPITAL} was refused {tries} times" in whats[0]
+    assert "of a stranger was refused 1 times in a day: Claims.?" in whats[1]
+
+
+def test_broken__what_a_rebuild_found__is_high_whatever_the_time() -> None:
+    (found,) = findings.broken(["bill 1: locked 2 + reimbursed 0 > claimable 1"])
+
+    assert (found.rule, found.severity, found.evidence) == ("invariant_broken", "high", ())
+
+
 def test_check__since_a_time__leaves_out_what_ended_before(chronicle: Chronicle) -> None:
     issue(chronicle, NOON)
     issue(chronicle, NOON + 5, FIRST + 10)

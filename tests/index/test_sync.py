@@ -16,13 +16,22 @@ from sqlalchemy import create_engine, text
 from tests.chain.nodes import Relay, each, refusal
 from tests.index.reading import expected, held, lives
 from tests.roles.programs import STOPPED, start
-from tests.roles.world import World
+from tests.roles.world import World, key_of
 
+from medledger.chain.keys import address_of
 from medledger.chain.local import LocalChain
 from medledger.chain.rpc import Rpc
-from medledger.errors import LogsOmitted, NodesDisagree, RpcUnavailable, StoreError
+from medledger.errors import (
+    ContractMissing,
+    LogsOmitted,
+    NodesDisagree,
+    RpcUnavailable,
+    StoreError,
+    WrongChain,
+)
 from medledger.index import EventIndex, book, decoding, reader, schema, sync
 from medledger.index.decoding import layouts
+from medledger.roles import Auditor
 from medledger.store import DocumentStore
 from medledger.store.database import Database
 
@@ -116,6 +125,74 @@ def test_life__of_each_document__is_what_the_chain_alone_says(
         assert [(s.name, s.block, s.time, s.transaction) for s in steps] == [
             (e.name, e.block, e.time, e.transaction) for e in found
         ]
+
+
+def refuse(world: World) -> bytes:
+    """A payer's transaction that Institutions refuses, sent all the same; its hash."""
+    call = world.ledgers.institutions.suspend(world.ids["hospital"], 1)
+    sender = address_of(key_of("payer"))
+    world.rpc.request("anvil_impersonateAccount", sender)
+    given = {"from": sender, "to": call.to, "data": "0x" + call.data.hex()}
+    free = {"gas": hex(200_000), "gasPrice": "0x0"}
+    sent = world.rpc.request("eth_sendTransaction", given | free)
+    world.rpc.request("anvil_stopImpersonatingAccount", sender)
+    return bytes.fromhex(sent[2:])
+
+
+def test_sync__a_transaction_that_a_contract_refused__is_kept_until_the_chain_takes_it_back(
+    index: EventIndex, world: World
+) -> None:
+    world.issued()
+    hash_ = refuse(world)
+    sync(index, [world.rpc])
+
+    (kept,) = index.refused()
+    assert (kept.transaction, kept.name) == (hash_, "Institutions.suspend refused")
+    assert (kept.sender, kept.time) == (address_of(key_of("payer")), world.now())
+
+    reorganise(world, 1)
+    world.pass_time(60)
+    sync(index, [world.rpc])
+    assert index.refused() == []
+
+
+def test_sync__one_of_two_nodes_hides_a_refused_transaction__named(
+    file_index: EventIndex, world: World, anvil: LocalChain
+) -> None:
+    refuse(world)
+
+    def answer(call: dict[str, Any], found: Any) -> Any:
+        if call["method"] == "eth_getTransactionReceipt":
+            return {**found, "result": {**found["result"], "status": "0x1"}}
+        return found
+
+    with Relay(anvil.url) as relay:
+        relay.after = lambda calls, body: each(calls, body, answer)
+        with pytest.raises(NodesDisagree, match="refused transactions"):
+            sync(file_index, [world.rpc, Rpc(relay.url)])
+
+    assert file_index.refused() == []
+
+
+def test_open__an_index_of_before_refused_attempts__is_read_again_whole(
+    index_url: str, world: World
+) -> None:
+    lives(world)
+    refuse(world)
+    with closing(EventIndex(index_url, world.ledgers.manifest)) as opened:
+        sync(opened, [world.rpc])
+    engine = create_engine(index_url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE refused"))
+        connection.execute(text("DROP INDEX events_without_number"))
+        connection.execute(text("UPDATE alembic_version SET version_num = 'index_0001'"))
+    engine.dispose()
+
+    with closing(EventIndex(index_url, world.ledgers.manifest)) as opened:
+        sync(opened, [world.rpc])
+
+        assert held(opened) == expected(world)
+        assert len(opened.refused()) == 1
 
 
 # Stops, restarts, upgrades, and others
@@ -227,7 +304,7 @@ def test_open__a_hospitals_store__refused_and_the_other_way(tmp_path: Path, worl
 
     with pytest.raises(StoreError, match="has schema 0003"):
         EventIndex(store, world.ledgers.manifest)
-    with pytest.raises(StoreError, match="has schema index_0001"):
+    with pytest.raises(StoreError, match="has schema index_0002"):
         DocumentStore(index)
 
 
@@ -459,3 +536,97 @@ def test_sync__a_node_with_an_old_head__keeps_what_is_stored(
 
     assert (done.events, done.rolled_back) == (0, 0)
     assert held(file_index) == expected(world)
+
+
+def test_sync__a_reorganisation_between_headers_and_logs__reads_the_range_again(
+    file_index: EventIndex, world: World, anvil: LocalChain
+) -> None:
+    lives(world)
+    left = [True]
+
+    def before(calls: list[dict[str, Any]]) -> None:
+        if left and any(call["method"] == "eth_getLogs" for call in calls):
+            left.clear()
+            reorganise(world, 2)
+
+    with Relay(anvil.url) as relay:
+        relay.before = before
+        sync(file_index, [Rpc(relay.url)])
+
+        assert relay.methods().count("eth_getLogs") > 1
+    assert held(file_index) == expected(world)
+
+
+def test_sync__a_node_that_goes_away_at_each_request__goes_on_once_it_is_back(
+    file_index: EventIndex, world: World, anvil: LocalChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lives(world)
+    monkeypatch.setattr(reader, "FIRST_BLOCKS", 8)
+    monkeypatch.setattr(reader, "MOST_BLOCKS", 8)
+    failures = 0
+    with Relay(anvil.url) as relay:
+        while True:
+            asked = [0]
+
+            def before(
+                calls: list[dict[str, Any]], asked: list[int] = asked, until: int = failures
+            ) -> int | None:
+                asked[0] += 1
+                # A node that went away stays away for what is left of this sync.
+                return 502 if asked[0] > until else None
+
+            relay.before = before
+            try:
+                sync(file_index, [Rpc(relay.url)])
+            except RpcUnavailable:
+                failures += 1
+                continue
+            break
+
+    assert failures > 3
+    assert held(file_index) == expected(world)
+
+
+def test_sync__a_chain_that_was_reset_under_the_same_id__refused_and_nothing_lost(
+    file_index: EventIndex, world: World
+) -> None:
+    lives(world)
+    world.auditor.sync(file_index)
+    before = held(file_index)
+
+    with LocalChain() as other:
+        ledgers = replace(world.ledgers, rpc=Rpc([world.rpc.urls[0], other.url]))
+        with pytest.raises(WrongChain, match="it was reset, or is another"):
+            Auditor(ledgers).sync(file_index)
+
+    assert held(file_index) == before
+
+
+def test_sync__a_chain_with_other_code_under_our_addresses__refused(
+    file_index: EventIndex, world: World, anvil: LocalChain
+) -> None:
+    def answer(call: dict[str, Any], found: Any) -> Any:
+        return {**found, "result": "0x00"} if call["method"] == "eth_getCode" else found
+
+    with Relay(anvil.url) as relay:
+        relay.after = lambda calls, body: each(calls, body, answer)
+        with pytest.raises(ContractMissing):
+            Auditor(replace(world.ledgers, rpc=Rpc(relay.url))).sync(file_index)
+
+    assert held(file_index) == []
+
+
+def test_sync__a_reorganisation_deeper_than_the_confirmations__holds_the_chain_that_is(
+    file_index: EventIndex, world: World
+) -> None:
+    for n in range(4):
+        world.issued(f"visit-{n}")
+    before = sync(file_index, [world.rpc], confirmations=2)
+
+    reorganise(world, 4)
+    world.pass_time(60)
+    after = sync(file_index, [world.rpc], confirmations=2)
+
+    assert after.rolled_back == 3
+    assert after.block == before.block + 1
+    assert held(file_index) == expected(world, after.block)

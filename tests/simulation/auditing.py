@@ -20,7 +20,7 @@ from medledger.chain.deployment import Ledgers, connect
 from medledger.chain.rpc import Rpc
 from medledger.errors import MedledgerError
 from medledger.index import EventIndex
-from medledger.index.schema import blocks, events, progress
+from medledger.index.schema import blocks, events, progress, refused
 from medledger.roles import Auditor
 
 OFTEN = 0.12
@@ -93,7 +93,7 @@ class Following:
         anew = EventIndex(self._new_database("anew"), self._manifest)
         try:
             auditor.sync(anew)
-            for table in (progress, blocks, events):
+            for table in (progress, blocks, events, refused):
                 kept, found = (_rows(index, table) for index in (self._index, anew))
                 if kept != found:
                     differing = sorted(set(kept) ^ set(found), key=repr)[:3]

@@ -450,6 +450,20 @@ def test_head__of_a_batch_that_is_not_on_chain__there_is_none(store: DocumentSto
         row.head()
 
 
+@pytest.mark.parametrize(("start", "end", "is_in"), [(0, 1, True), (-1, 0, False), (1, 2, False)])
+def test_issued_between__times_around_a_batchs__it_is_in_from_the_first_to_before_the_last(
+    start: int, end: int, is_in: bool, store: DocumentStore
+) -> None:
+    add(store, FIRST, "a")
+    add(store, FIRST + 1, "waiting")
+    issue(store, FIRST)
+
+    found = store.issued_between(LEDGER, SINCE + start, SINCE + end)
+
+    assert [batch.first for batch in found] == ([FIRST] if is_in else [])
+    assert store.issued_between(OTHER_LEDGER, SINCE, SINCE + 1) == []
+
+
 def test_unissued__several_segments_and_ledgers__oldest_first(store: DocumentStore) -> None:
     store.save_segment(segment(id_=2, next_=FIRST + 500))
     later = store.add_batch(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
@@ -132,6 +132,30 @@ def events() -> Mapping[str, EventAbi]:
 def event_topic(name: str) -> str:
     """The topic of an event name."""
     return next(topic for topic, event in events().items() if event.name == name)
+
+
+@cache
+def members(event: str, wanted: tuple[str, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Those of the wanted names that an event's arguments have, also within structs.
+
+    Each with where it is: the place of the argument, then of the member, and so on.
+    """
+    entry = next(
+        entry
+        for contract in CONTRACTS
+        for entry in artifact(contract)["abi"]
+        if entry["type"] == "event" and entry["name"] == event
+    )
+    return tuple((name, path) for name, path in _walk(entry["inputs"]) if name in wanted)
+
+
+def _walk(
+    items: Sequence[Mapping[str, Any]], path: tuple[int, ...] = ()
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for at, item in enumerate(items):
+        yield item["name"], (*path, at)
+        if item["type"] == "tuple":
+            yield from _walk(item["components"], (*path, at))
 
 
 @cache

@@ -404,15 +404,20 @@ def unpinned(rpc: Rpc, name: str, ledger: str, transaction: bytes, first: int) -
 def is_same_code(name: str, code: bytes) -> bool:
     """Whether runtime code is what this package would deploy, whatever its immutables are."""
     loaded = abi.artifact(name)
-    ours = bytearray.fromhex(loaded["deployedBytecode"][2:])
-    theirs = bytearray(code)
-    if len(ours) != len(theirs):
+    ours = bytes.fromhex(loaded["deployedBytecode"][2:])
+    return is_same_runtime(ours, loaded["immutableReferences"], code)
+
+
+def is_same_runtime(ours: bytes, immutables: Mapping[str, Any], code: bytes) -> bool:
+    """Whether runtime code equals a compiler's, whatever stands in the places of its immutables."""
+    if len(ours) != len(code):
         return False
-    for places in loaded["immutableReferences"].values():
+    blank_ours, blank_theirs = bytearray(ours), bytearray(code)
+    for places in immutables.values():
         for place in places:
             blank = slice(place["start"], place["start"] + place["length"])
-            ours[blank] = theirs[blank] = bytes(place["length"])
-    return ours == theirs
+            blank_ours[blank] = blank_theirs[blank] = bytes(place["length"])
+    return blank_ours == blank_theirs
 
 
 def created_address(sender: str, nonce: int) -> str:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from medledger.cli.audit_contracts import contracts
+from medledger.cli.audit_proof import proof, verify_proof
+from medledger.cli.audit_state import state
 from medledger.cli.command import HELP_NAMES, Command, DefaultFamily
 from medledger.cli.options import (
     INSTITUTION,
@@ -19,6 +22,7 @@ from medledger.cli.options import (
 )
 from medledger.cli.output import Meter, Output, Table, as_plain, pairs, time_text
 from medledger.cli.session import Session
+from medledger.cli.statement import reconcile
 from medledger.core.numbers import BILL_NUMBER_SPAN, DocumentNumber, format_number
 from medledger.core.states import Hold, Kind, Standing, Status
 from medledger.errors import AuditMismatch, IrregularityFound, NotFound
@@ -135,6 +139,13 @@ def audit() -> None:
     """
 
 
+audit.add_command(state)
+audit.add_command(proof)
+audit.add_command(verify_proof)
+audit.add_command(contracts)
+audit.add_command(reconcile)
+
+
 @audit.command(
     "rebuild",
     cls=Command,
@@ -215,7 +226,7 @@ def sync(session: Session, index: str, confirmations: int | None) -> Output:
     each range is asked of all of them, and must be the same.
     """
     auditor = session.auditor()
-    with session.index(auditor, index) as opened:
+    with session.new_index(auditor, index) as opened:
         with Meter("events") as meter:
             done = auditor.sync(opened, confirmations=confirmations, advance=meter.advance)
         total = opened.count()
@@ -375,17 +386,29 @@ def overdue(session: Session, index: str) -> Output:
 
 @audit.command("check", cls=Command, examples=["medledger audit check --since 2026-11-01 --json"])
 @since_option
+@click.option(
+    "--storage/--no-storage",
+    "compares",
+    default=True,
+    show_default=True,
+    help="Compare what the contracts hold at the last block read, too.",
+)
 @index_option
 @reading
-def check(session: Session, since: int | None, index: str) -> Output:
-    """Look for what the contracts allow and a person should look at.
+def check(session: Session, since: int | None, compares: bool, index: str) -> Output:
+    """Look for what no contract may hold, and for what a person should look at.
 
-    Exits with 8 if anything is found, so that a scheduler can tell.
+    The state is rebuilt from the events, its invariants are checked, and storage is compared with
+    it; then each rule looks for its own. Exits with 8 if anything is found, so that a scheduler can
+    tell.
     """
     from medledger.index import findings
 
-    with session.index(session.auditor(), index) as opened:
-        found = findings.check(opened, since=since or 0)
+    auditor = session.auditor()
+    with session.index(auditor, index) as opened:
+        rebuilt = auditor.rebuild(opened, compares=compares)
+        found = findings.broken(rebuilt.mismatches)
+        found += findings.check(opened, since=since or 0)
     data = {
         "findings": [
             {
@@ -401,7 +424,10 @@ def check(session: Session, since: int | None, index: str) -> Output:
             for one in found
         ]
     }
-    rows = [(one.severity, one.rule, time_text(one.time), one.what) for one in found]
+    rows = [
+        (one.severity, one.rule, time_text(one.time) if one.evidence else "", one.what)
+        for one in found
+    ]
     failure = IrregularityFound(count=len(found), first=found[0].what) if found else None
     shown: list[str | Table] = [Table(("severity", "rule", "last event", "what"), rows)]
     return Output(data, shown if found else ["nothing found"], failure)

@@ -24,6 +24,7 @@ UNEXPECTED, USAGE, INTERRUPTED = 1, 2, 130
 
 _NUMBERS = {"number", "next", "first", "redLetter", "latest"}
 _TIMES = {
+    "at",
     "until",
     "deadline",
     "validFrom",

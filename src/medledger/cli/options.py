@@ -71,6 +71,21 @@ class TimeType(click.ParamType):
         return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
 
+class HashType(click.ParamType):
+    """A hash of 32 bytes: 0x and 64 hexadecimal digits."""
+
+    name = "hash"
+
+    def convert(
+        self, value: str | bytes, param: click.Parameter | None, ctx: click.Context | None
+    ) -> bytes:
+        if isinstance(value, bytes):
+            return value
+        if not re.fullmatch("0x[0-9a-fA-F]{64}", value):
+            self.fail("expected a hash, 0x and 64 hexadecimal digits", param, ctx)
+        return bytes.fromhex(value[2:])
+
+
 class WholeType(click.ParamType):
     """A whole number within bounds that help need not show."""
 
@@ -84,7 +99,7 @@ class WholeType(click.ParamType):
         return int(self._range.convert(value, param, ctx))
 
 
-NUMBER, ADDRESS, TIME = NumberType(), AddressType(), TimeType()
+NUMBER, ADDRESS, TIME, HASH = NumberType(), AddressType(), TimeType(), HashType()
 INSTITUTION = WholeType("id", 1, 2**32 - 1)
 SEGMENT = WholeType("id", 1, 2**32 - 1)
 REASON = WholeType("code", 0, 2**16 - 1)

@@ -44,6 +44,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "Issue prescriptions of a FHIR bulk folder or an NDJSON stream, in batches.",
         ),
         "outbox": ("outbox", "See and settle what was set aside or is on its way."),
+        "statement": (
+            "statement",
+            "Write the statement of a day: what this hospital issued on it.",
+        ),
         "evidence": ("documents", "Write the evidence of an issued document."),
         "hold": ("documents", "Forbid the use of a document."),
         "release": ("documents", "Allow the use of a document that is on hold."),

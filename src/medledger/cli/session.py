@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from medledger.errors import BadKey, EndorserFailed, InputError, KeyMissing, StoreError
+from medledger.errors import (
+    BadKey,
+    EndorserFailed,
+    IndexEmpty,
+    InputError,
+    KeyMissing,
+    StoreError,
+)
 
 if TYPE_CHECKING:
     from medledger.chain.deployment import Ledgers
@@ -80,11 +87,24 @@ class Session:
         endorser = None if endorse is None else endorser_of(endorse)
         return Authority(self.ledgers(), operator, self.store, endorser)
 
-    def index(self, auditor: Auditor, url: str) -> closing[EventIndex]:
+    def new_index(self, auditor: Auditor, url: str) -> closing[EventIndex]:
         """The index of the auditor's deployment; made where it does not exist."""
         from medledger.index import EventIndex
 
         return closing(EventIndex(url, auditor.ledgers.manifest))
+
+    def index(self, auditor: Auditor, url: str) -> closing[EventIndex]:
+        """The index of the auditor's deployment.
+
+        Raises `IndexEmpty` where nothing was read yet: that nothing is in it would say nothing.
+        """
+        from medledger.index import EventIndex
+
+        opened = EventIndex(url, auditor.ledgers.manifest)
+        if opened.place().last_hash is None:
+            opened.close()
+            raise IndexEmpty(store=url)
+        return closing(opened)
 
     def supervisor(self) -> Supervisor:
         operator = self.operator()

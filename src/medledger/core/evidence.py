@@ -13,19 +13,24 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
-from pydantic.alias_generators import to_camel
 
 from medledger.core.canonical import parse_strict
 from medledger.core.hashing import Header, TreeHead, checksum_address, leaf_hash
-from medledger.core.kinds import KINDS, Hex20, Hex32, WireModel, uint
+from medledger.core.kinds import (
+    KINDS,
+    Hex20,
+    Hex32,
+    WireModel,
+    header_fields,
+    header_of_fields,
+    uint,
+)
 from medledger.core.numbers import DocumentKind, format_number, parse_number
 from medledger.core.sealing import Disclosure, OpenedField, Sealed
 from medledger.core.tree import root_of_path
 from medledger.errors import HeaderMismatch, InputError, MalformedEvidence, PathMismatch
 
 FORMAT: Literal["medledger-evidence-1"] = "medledger-evidence-1"
-
-_HASH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ class Evidence:
             "format": FORMAT,
             "kind": self.kind,
             "number": format_number(self.number),
-            "header": _header_json(self.header),
+            "header": header_fields(self.header),
             "names": list(self.disclosure.names),
             "digests": [_hex(digest) for digest in self.disclosure.digests],
             "fields": {
@@ -114,7 +119,7 @@ class Evidence:
             wire = _Wire.model_validate(parse_strict(text))
             number = parse_number(wire.number)
             first = parse_number(wire.head.first)
-            header = _header(wire, number)
+            header = header_of_fields(wire.kind, number, wire.header)
         except InputError as error:
             raise MalformedEvidence(problem=str(error)) from error
         except ValidationError as error:
@@ -208,45 +213,6 @@ def _problem(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ["header"] if error.title.endswith("Header") else []
     return f"{'.'.join([*place, *map(str, first['loc'])])}: {first['msg']}"
-
-
-def _header(wire: _Wire, number: int) -> Header:
-    entry = KINDS[wire.kind]
-    said = entry.wire.model_validate(wire.header)
-    values = {name: _plain(value) for name, value in said}
-    return entry.header(number=number, **values)
-
-
-def _plain(value: Any) -> Any:
-    """A header's value: an address in EIP-55 form, a hash as bytes, a list as a tuple."""
-    if isinstance(value, str):
-        if not value.startswith("0x"):
-            return _number(value)
-        raw = _raw(value)
-        return raw if len(raw) == _HASH else checksum_address(raw)
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _number(text: str) -> int:
-    number = int(text)
-    if number >= 2**64:
-        raise MalformedEvidence(problem=f"header: {text} is not below 2^64")
-    return number
-
-
-def _header_json(header: Header) -> dict[str, Any]:
-    """The header as in the file; its number stands beside it."""
-    found: dict[str, Any] = {}
-    for name in KINDS[header.kind].wire.model_fields:
-        value = getattr(header, name)
-        if isinstance(value, str):
-            value = value.lower()
-        elif isinstance(value, bytes):
-            value = _hex(value)
-        elif name in ("licence", "prescription"):
-            value = str(value)
-        found[to_camel(name)] = value
-    return found
 
 
 def _hex(value: bytes) -> str:

@@ -30,10 +30,11 @@ from medledger.core.hashing import (
     RecordHeader,
     RecordTerms,
     Terms,
+    checksum_address,
 )
 from medledger.core.money import currency_numeric
 from medledger.core.numbers import DocumentKind, DocumentNumber, format_number, split_number
-from medledger.errors import HeaderMismatch
+from medledger.errors import HeaderMismatch, MalformedEvidence
 
 DAY = 24 * 3600
 
@@ -108,6 +109,7 @@ Hex20 = Annotated[str, hexadecimal(20)]
 Truth = Annotated[bool, Field(strict=True)]
 NumberText = Annotated[str, StringConstraints(pattern="^(0|[1-9][0-9]{0,19})$", strict=True)]
 """A document's number as text, for it need not fit a JSON number; 0 for none."""
+HASH_BYTES = 32
 
 
 # Bills
@@ -322,3 +324,43 @@ KINDS: Mapping[DocumentKind, KindEntry] = {
     ),
 }
 """Every kind, in the order in which lists show them."""
+
+
+def header_fields(header: Header) -> dict[str, Any]:
+    """A header as in files, by its names there; the number stands beside it."""
+    found: dict[str, Any] = {}
+    for name, entry in KINDS[header.kind].wire.model_fields.items():
+        value = getattr(header, name)
+        if isinstance(value, str):
+            value = value.lower()
+        elif isinstance(value, bytes):
+            value = "0x" + value.hex()
+        elif entry.annotation is str:
+            # A number beyond what JSON's readers keep whole.
+            value = str(value)
+        found[to_camel(name)] = value
+    return found
+
+
+def header_of_fields(kind: DocumentKind, number: int, said: Mapping[str, Any]) -> Header:
+    """The header of what `header_fields` gave; raises pydantic's `ValidationError`."""
+    entry = KINDS[kind]
+    values = {name: _plain(value) for name, value in entry.wire.model_validate(said)}
+    return entry.header(number=number, **values)
+
+
+def _plain(value: Any) -> Any:
+    """A header's value: an address in EIP-55 form, a hash as bytes, a list as a tuple."""
+    if isinstance(value, str):
+        if not value.startswith("0x"):
+            return _whole(value)
+        raw = bytes.fromhex(value[2:])
+        return raw if len(raw) == HASH_BYTES else checksum_address(raw)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number >= 2**64:
+        raise MalformedEvidence(problem=f"header: {text} is not below 2^64")
+    return number

@@ -25,12 +25,13 @@ from sqlalchemy import (
     update,
 )
 
+from medledger.chain import abi
 from medledger.chain.deployment import Manifest
 from medledger.core.hashing import keccak256
 from medledger.errors import StoreError
 from medledger.index.decoding import layouts
-from medledger.index.reader import Header, Log, Portion
-from medledger.index.schema import INDEX, KEYS, blocks, events, progress
+from medledger.index.reader import Failed, Header, Log, Portion
+from medledger.index.schema import INDEX, KEYS, blocks, events, progress, refused
 from medledger.store.database import Database
 
 KEPT = 256
@@ -63,6 +64,23 @@ class Found:
     arguments: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A transaction that a contract refused. `function` is empty for one that it does not have."""
+
+    block: int
+    time: int
+    transaction: bytes
+    contract: str
+    function: str
+    sender: str
+
+    @property
+    def name(self) -> str:
+        """What was tried."""
+        return f"{self.contract}.{self.function or 'unknown'} refused"
+
+
 class EventIndex:
     """A database by URL for one deployment. Raises `StoreError` for one of anything else."""
 
@@ -92,7 +110,8 @@ class EventIndex:
     def add(self, portion: Portion, before: Place) -> bool:
         """Takes a portion in; False, and nothing changed, where `before` is not the place."""
         rows = [self._row(log) for log in portion.logs]
-        with_events = {log.block for log in portion.logs}
+        attempts = [self._refused_row(failed) for failed in portion.failed]
+        with_events = {log.block for log in portion.logs} | {f.block for f in portion.failed}
         recent = portion.last - KEPT
         kept = [h for h in portion.headers if h.number > recent or h.number in with_events]
         with self._database.noting() as connection:
@@ -101,6 +120,8 @@ class EventIndex:
             connection.execute(insert(blocks), [_block_row(header) for header in kept])
             if rows:
                 connection.execute(insert(events), rows)
+            if attempts:
+                connection.execute(insert(refused), attempts)
             _forget(connection, before.next_block - 1 - KEPT, recent)
             connection.execute(update(progress).values(next_block=portion.last + 1))
         return True
@@ -111,6 +132,7 @@ class EventIndex:
             if self._locked_place(connection) != before:
                 return False
             connection.execute(delete(events).where(events.c.block >= next_block))
+            connection.execute(delete(refused).where(refused.c.block >= next_block))
             connection.execute(delete(blocks).where(blocks.c.number >= next_block))
             connection.execute(update(progress).values(next_block=next_block))
         return True
@@ -138,11 +160,13 @@ class EventIndex:
         institution: int | None = None,
         segment: int | None = None,
         since: int | None = None,
+        until: int | None = None,
+        names_number: bool | None = None,
     ) -> Iterator[Found]:
         """The events that fit all that is asked, in chain order, in pages.
 
-        A number fits where it is named second too, and so does an institution. `since` is a time
-        in Unix seconds.
+        A number fits where it is named second too, and so does an institution. `since` and `until`
+        are times in Unix seconds, both included; `names_number` is whether an event names a number.
         """
         wanted: list[ColumnElement[bool]] = []
         if listed := list(names):
@@ -156,25 +180,45 @@ class EventIndex:
             wanted.append(events.c.segment == segment)
         if since is not None:
             wanted.append(blocks.c.time >= since)
+        if until is not None:
+            wanted.append(blocks.c.time <= until)
+        if names_number is not None:
+            column = events.c.number
+            wanted.append(column.is_not(None) if names_number else column.is_(None))
         return self._pages(wanted)
 
     def life(self, number: int, contracts: Iterable[str]) -> list[Found]:
-        """The events of these contracts over a document: the batch that it is in, then all that
+        """The events of these contracts over a document: of the batch that it is in, then all that
         name it."""
-        among = events.c.contract.in_(list(contracts))
-        is_batch = events.c.name == "BatchIssued"
+        listed = list(contracts)
+        among = events.c.contract.in_(listed)
         last = (
             select(func.max(events.c.number))
-            .where(among, is_batch, events.c.number <= number)
+            .where(among, events.c.name == "BatchIssued", events.c.number <= number)
             .scalar_subquery()
         )
-        batches = self._pages([among, is_batch, events.c.number == last])
+        is_of_batch = events.c.name.in_(_OF_BATCHES)
+        batch = list(self._pages([among, is_of_batch, events.c.number == last]))
         own = self.events(number=number)
-        listed = set(contracts)
+        is_in = any(
+            number < e.arguments["first"] + e.arguments["count"]
+            for e in batch
+            if e.name == "BatchIssued"
+        )
         return [
-            *(b for b in batches if number < b.arguments["first"] + b.arguments["count"]),
+            *(batch if is_in else []),
             *(e for e in own if e.contract in listed and e.name not in _OF_RANGES),
         ]
+
+    def refused(self) -> list[Refused]:
+        """The transactions that the contracts refused, in chain order."""
+        query = (
+            select(refused, blocks.c.time)
+            .join(blocks, blocks.c.number == refused.c.block)
+            .order_by(refused.c.block, refused.c.position)
+        )
+        with self._database.reading() as connection:
+            return [_attempt(row) for row in connection.execute(query)]
 
     def count(self) -> int:
         """How many events there are."""
@@ -254,8 +298,19 @@ class EventIndex:
             "words": log.words,
         }
 
+    def _refused_row(self, failed: Failed) -> dict[str, Any]:
+        return {
+            "block": failed.block,
+            "position": failed.position,
+            "transaction": failed.transaction,
+            "contract": self.addresses[failed.address],
+            "sender": failed.sender,
+            "call": failed.call,
+        }
 
-_OF_RANGES = ("BatchIssued", "SegmentAllotted")
+
+_OF_BATCHES = ("BatchIssued", "BatchEndorsed")
+_OF_RANGES = (*_OF_BATCHES, "SegmentAllotted", "SegmentWithdrawn")
 """Events whose number is the first of many."""
 
 
@@ -269,8 +324,9 @@ def _place(connection: Connection) -> Place:
 def _forget(connection: Connection, after: int, until: int) -> None:
     """Drops blocks without events that are recent no more."""
     is_used = exists().where(events.c.block == blocks.c.number)
+    is_tried = exists().where(refused.c.block == blocks.c.number)
     old = blocks.c.number.between(after, until)
-    connection.execute(delete(blocks).where(old, ~is_used))
+    connection.execute(delete(blocks).where(old, ~is_used, ~is_tried))
 
 
 def _block_row(header: Header) -> dict[str, Any]:
@@ -294,6 +350,13 @@ def _found(row: Any) -> Found:
         row.name,
         arguments,
     )
+
+
+def _attempt(row: Any) -> Refused:
+    selector = bytes(row.call)[:4]
+    known = abi.functions(row.contract).values()
+    function = next((found.name for found in known if found.selector == selector), "")
+    return Refused(row.block, row.time, bytes(row.transaction), row.contract, function, row.sender)
 
 
 def _identity(manifest: Manifest) -> bytes:

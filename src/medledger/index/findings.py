@@ -6,12 +6,14 @@ Each rule is one function from an index and a time to findings; `RULES` lists th
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
+from medledger.chain import abi
 from medledger.core.numbers import format_number
-from medledger.index.book import EventIndex, Found
+from medledger.index.book import EventIndex, Found, Refused
 from medledger.index.questions import (
     DECIDING,
     LEASE_EVENTS,
@@ -30,16 +32,21 @@ VOLUME_FACTOR, LEAST_VOLUME = 5, 50
 """A day is unusual with so many times the acts of the middle day, and at least so many."""
 NEAR_SUSPENSION = DAY
 KEY_AGE = 365 * DAY
+REFUSED_IN_A_DAY = 3
+"""Refused attempts of one key in a day, from which they are graver than a mistake."""
+COMMITMENTS = ("paperHash", "explanation")
+"""Arguments that commit to something of one document only: a salted hash never comes twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to look at. `severity` is high, medium or low; `evidence` are the events."""
+    """One thing to look at. `severity` is high, medium or low; `evidence` are the events, or the
+    transactions that were refused."""
 
     rule: str
     severity: str
     what: str
-    evidence: tuple[Found, ...] = ()
+    evidence: tuple[Found | Refused, ...] = ()
 
     @property
     def time(self) -> int:
@@ -56,6 +63,12 @@ def check(index: EventIndex, *, since: int = 0) -> list[Finding]:
     return [found for rule in RULES for found in rule(index, at) if found.time >= since]
 
 
+def broken(mismatches: Iterable[str]) -> list[Finding]:
+    """What a rebuild found (`Auditor.rebuild`): invariants that do not hold, storage that says
+    otherwise than the events. Never to be explained, so they are told whatever the time."""
+    return [Finding("invariant_broken", "high", problem) for problem in mismatches]
+
+
 def reversed_after_reimbursed(index: EventIndex, _: int) -> Iterator[Finding]:
     """A payer has paid for a bill, and not got all back, that its hospital then reversed."""
     paid: dict[int, list[Found]] = defaultdict(list)
@@ -70,6 +83,65 @@ def reversed_after_reimbursed(index: EventIndex, _: int) -> Iterator[Finding]:
         elif left[number]:
             what = f"bill {format_number(number)} was reversed after it was reimbursed"
             yield Finding("reversed_after_reimbursed", "high", what, (*paid[number], event))
+
+
+def endorsements_missing(index: EventIndex, _: int) -> Iterator[Finding]:
+    """A batch of an endorsed segment that no supervisor signed: the contracts forbid it."""
+    demanding: set[tuple[str, int]] = set()
+    endorsed: set[tuple[str, int]] = set()
+    issued: dict[tuple[str, int], Found] = {}
+    for event in index.events(names=["SegmentAllotted", "BatchIssued", "BatchEndorsed"]):
+        said = event.arguments
+        segment = (event.contract, said["segment"])
+        if event.name == "SegmentAllotted":
+            if said["endorsed"]:
+                demanding.add(segment)
+        elif event.name == "BatchEndorsed":
+            endorsed.add((event.contract, said["first"]))
+        elif segment in demanding:
+            issued[event.contract, said["first"]] = event
+    for (contract, first), event in issued.items():
+        if (contract, first) in endorsed:
+            continue
+        what = f"the batch from {format_number(first)} of {contract} was not endorsed"
+        yield Finding("endorsements_missing", "high", what, (event,))
+
+
+def same_commitment_twice(index: EventIndex, _: int) -> Iterator[Finding]:
+    """One explanation of benefit, or one paper copy, stands for two documents."""
+    seen: dict[tuple[str, bytes], Found] = {}
+    committing = {e.name for e in abi.events().values() if abi.members(e.name, COMMITMENTS)}
+    for event in index.events(names=committing):
+        for name, path in abi.members(event.name, COMMITMENTS):
+            commitment: Any = tuple(event.arguments.values())
+            for at in path:
+                commitment = commitment[at]
+            if not any(commitment):
+                continue
+            before = seen.setdefault((name, commitment), event)
+            numbers = [e.arguments["number"] for e in (before, event)]
+            if numbers[0] != numbers[1]:
+                word = "paper copy" if name == "paperHash" else name
+                shown = " and ".join(map(format_number, numbers))
+                what = f"the bills {shown} have the same {word}"
+                yield Finding("same_commitment_twice", "medium", what, (before, event))
+
+
+def refused_attempts(index: EventIndex, _: int) -> Iterator[Finding]:
+    """A key sent what the contracts refused: medledger asks first, and does not send such."""
+    of = {
+        event.arguments["operator"]: event.arguments["institution"]
+        for event in index.events(names=["OperatorAdded"])
+    }
+    days: dict[tuple[str, int], list[Refused]] = defaultdict(list)
+    for attempt in index.refused():
+        days[attempt.sender, attempt.time // DAY].append(attempt)
+    for (sender, _day), attempts in days.items():
+        who = f"institution {of[sender]}" if sender in of else "a stranger"
+        tried = ", ".join(sorted({f"{a.contract}.{a.function or '?'}" for a in attempts}))
+        what = f"{sender} of {who} was refused {len(attempts)} times in a day: {tried}"
+        severity = "medium" if len(attempts) >= REFUSED_IN_A_DAY else "low"
+        yield Finding("refused_attempts", severity, what, tuple(attempts))
 
 
 def locks_expire(index: EventIndex, at: int) -> Iterator[Finding]:
@@ -215,10 +287,13 @@ RULES: tuple[Rule, ...] = (
     reversed_after_reimbursed,
     same_root_twice,
     segments_with_gaps,
+    endorsements_missing,
+    same_commitment_twice,
     locks_expire,
     unusual_volume,
     acting_near_suspension,
     keys_rotated_late,
+    refused_attempts,
     unusual_hours,
     leases_taken_over,
 )

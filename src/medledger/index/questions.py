@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from medledger.chain import abi
 from medledger.core.kinds import KINDS
+from medledger.core.states import Kind
 from medledger.index.book import EventIndex, Found
+from medledger.index.decoding import KEYED
 
 LIFE_OF: dict[str, tuple[str, ...]] = {kind: (entry.ledger,) for kind, entry in KINDS.items()}
 LIFE_OF["Invoice"] += ("Claims", "Escrow")
@@ -121,6 +124,19 @@ class Lease:
     courier: int
     lease_until: int
     time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Privileged:
+    """An act that changes who may do what. `institution` is the key's, None for an unknown key."""
+
+    time: int
+    contract: str
+    act: str
+    by: str
+    institution: int | None
+    said: dict[str, Any]
+    transaction: bytes
 
 
 @dataclass(slots=True)
@@ -246,6 +262,52 @@ def institution_record(index: EventIndex, institution: int) -> InstitutionRecord
         record.last_act = event.time
         _apply(record, event.name, event.arguments)
     return record
+
+
+def privileged(index: EventIndex, *, since: int = 0) -> Iterator[Privileged]:
+    """What supervisors did, and every change of institutions and their keys, oldest first."""
+    of = {
+        event.arguments["operator"]: event.arguments["institution"]
+        for event in index.events(names=["OperatorAdded"])
+    }
+    supervisors = {
+        event.arguments["institution"]
+        for event in index.events(names=["InstitutionAccredited"])
+        if event.arguments["kinds"] & Kind.SUPERVISOR
+    }
+    for event in index.events(names=_without_document(), since=since):
+        said = event.arguments
+        by = said.get("by", said.get("account", ""))
+        institution = of.get(by)
+        if event.contract == "Institutions" or institution in supervisors:
+            yield Privileged(
+                event.time, event.contract, event.name, by, institution, said, event.transaction
+            )
+
+
+def authority_events() -> list[str]:
+    """The names of events that make the state of institutions and ledgers as such: accreditations,
+    keys, pauses and policies. Told by the contracts' ABI."""
+    keys = {name for names in KEYED.values() for name in names}
+    of_institutions = {
+        entry["name"] for entry in abi.artifact("Institutions")["abi"] if entry["type"] == "event"
+    }
+    return [
+        event.name
+        for event in abi.events().values()
+        if event.name in of_institutions or not keys & {name for name, _, _ in event.arguments}
+    ]
+
+
+def _without_document() -> list[str]:
+    """The names of events that somebody made and that are of no document and no batch."""
+    return [
+        event.name
+        for event in abi.events().values()
+        if {"by", "account"} & (names := {name for name, _, _ in event.arguments})
+        and "number" not in names
+        and event.name != "BatchIssued"
+    ]
 
 
 def life(index: EventIndex, number: int, kind: str) -> list[Found]:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from medledger.chain.rpc import Rpc
-from medledger.core.hashing import keccak256
+from medledger.core.hashing import checksum_address, keccak256
 from medledger.errors import LogsOmitted, NodesDisagree, RpcError, RpcUnavailable
 from medledger.index.decoding import layouts
 
@@ -62,11 +62,28 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """A transaction to one of the contracts that was refused, or failed otherwise.
+
+    `position` is its place in the block, `call` the whole of what it asked.
+    """
+
+    block: int
+    position: int
+    transaction: bytes
+    address: str
+    sender: str
+    call: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Portion:
-    """All headers of a range, and all logs of the contracts in it, in chain order."""
+    """All headers of a range, all logs of the contracts in it, and the transactions to them that
+    failed, in chain order."""
 
     headers: list[Header]
     logs: list[Log]
+    failed: list[Failed]
 
     @property
     def first(self) -> int:
@@ -115,6 +132,16 @@ class Reader:
             self._require_one(found, first, last, _difference)
             self._adapt(len(found[0].logs))
             return found[0]
+
+    def _is_refused(self, node: Rpc, receipt: Any) -> bool:
+        if not isinstance(receipt, dict):
+            raise RpcUnavailable(
+                url=node.url, problem="it does not tell the receipts of its blocks"
+            )
+        if str(receipt.get("to")).lower() not in self._addresses:
+            return False
+        # Where a node tells no status, nothing can be said.
+        return receipt.get("status") is not None and not node.integer(receipt["status"])
 
     def _adapt(self, logs: int) -> None:
         if logs > LOGS:
@@ -174,7 +201,31 @@ class Reader:
             by_block.setdefault(log.block, []).append(log)
         for header, item in zip(headers, raw, strict=True):
             self._require_whole(node, item, by_block.get(header.number, []))
-        return Portion(headers, logs)
+        return Portion(headers, logs, self._failed(node, raw, logs))
+
+    def _failed(self, node: Rpc, headers: list[Any], logs: list[Log]) -> list[Failed]:
+        """The transactions to the contracts that failed.
+
+        Every act that succeeds logs something. So only transactions without logs of ours are asked
+        for, and where the contracts have the chain to themselves there is none but these.
+        """
+        acted = {log.transaction for log in logs}
+        silent = [
+            hash_
+            for header in headers
+            for hash_ in _transactions(node, header)
+            if node.octets(hash_) not in acted
+        ]
+        receipts = node.batch([("eth_getTransactionReceipt", [hash_]) for hash_ in silent])
+        ours = [
+            hash_
+            for hash_, receipt in zip(silent, receipts, strict=True)
+            if self._is_refused(node, receipt)
+        ]
+        found = node.batch([("eth_getTransactionByHash", [hash_]) for hash_ in ours])
+        return sorted(
+            (_failure(node, item) for item in found), key=lambda one: (one.block, one.position)
+        )
 
     def _raw_headers(self, node: Rpc, first: int, last: int) -> list[Any]:
         wanted = [("eth_getBlockByNumber", [hex(n), False]) for n in range(first, last + 1)]
@@ -216,9 +267,7 @@ class Reader:
             raise LogsOmitted(url=node.url, count=len(missing), block=number)
 
     def _logs_of_receipts(self, node: Rpc, header: Any, number: int) -> list[Log]:
-        hashes = header.get("transactions")
-        if not isinstance(hashes, list):
-            raise RpcUnavailable(url=node.url, problem=f"its block {number} has no transactions")
+        hashes = _transactions(node, header)
         logs = []
         for receipt in node.batch([("eth_getTransactionReceipt", [item]) for item in hashes]):
             if not isinstance(receipt, dict) or not isinstance(receipt.get("logs"), list):
@@ -240,6 +289,30 @@ def _header(node: Rpc, item: Any, number: int) -> Header:
         node.octets(item.get("hash")),
         node.octets(item.get("parentHash")),
         node.integer(item.get("timestamp")),
+    )
+
+
+def _transactions(node: Rpc, header: Any) -> list[Any]:
+    """The hashes of a block's transactions."""
+    hashes = header.get("transactions")
+    if not isinstance(hashes, list):
+        number = node.integer(header.get("number"))
+        raise RpcUnavailable(url=node.url, problem=f"its block {number} has no transactions")
+    return hashes
+
+
+def _failure(node: Rpc, item: Any) -> Failed:
+    if not isinstance(item, dict):
+        raise RpcUnavailable(
+            url=node.url, problem="it does not tell the transactions of its blocks"
+        )
+    return Failed(
+        node.integer(item.get("blockNumber")),
+        node.integer(item.get("transactionIndex")),
+        node.octets(item.get("hash")),
+        str(item.get("to")).lower(),
+        checksum_address(node.octets(item.get("from"))),
+        node.octets(item.get("input", item.get("data"))),
     )
 
 
@@ -290,5 +363,7 @@ def _difference(said: Portion, common: Portion) -> str:
             return f"block {one.number} is 0x{one.hash.hex()} against 0x{other.hash.hex()}"
     if len(said.logs) != len(common.logs):
         return f"{len(said.logs)} logs against {len(common.logs)}"
-    differing = next(a for a, b in zip(said.logs, common.logs, strict=True) if a != b)
-    return f"log {differing.index} of block {differing.block} is not the same"
+    for log, held in zip(said.logs, common.logs, strict=True):
+        if log != held:
+            return f"log {log.index} of block {log.block} is not the same"
+    return f"{len(said.failed)} refused transactions against {len(common.failed)}, or others"

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from medledger.store.database import Schema
 
-REVISION = "index_0001"
+REVISION = "index_0002"
 """Another form than the store's, so that neither is ever taken for the other."""
 
 metadata = MetaData()
@@ -71,5 +71,22 @@ for key in KEYS:
         postgresql_where=text(f"{key} IS NOT NULL"),
     )
 Index("events_name", events.c.name, events.c.block)
+Index(
+    "events_without_number",
+    events.c.block,
+    sqlite_where=text("number IS NULL"),
+    postgresql_where=text("number IS NULL"),
+)
+
+refused = Table(
+    "refused",
+    metadata,
+    Column("block", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("transaction", LargeBinary, nullable=False),
+    Column("contract", String(40), nullable=False),
+    Column("sender", String(42), nullable=False),
+    Column("call", LargeBinary, nullable=False),
+)
 
 INDEX = Schema(metadata, REVISION, Path(__file__).parent / "migrations")

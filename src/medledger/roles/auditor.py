@@ -9,31 +9,39 @@ It trusts a node and the deployment manifest that it was given, and no hospital'
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic.alias_generators import to_camel
 
 from medledger.chain import abi
 from medledger.chain import bindings as on_chain
+from medledger.chain.compiler import compile_sources
 from medledger.chain.deployment import connect
 from medledger.chain.events import Logged, fetch_events
+from medledger.chain.inspection import Inspected, inspect
+from medledger.chain.proof import Proof, fetch_proof
 from medledger.chain.replay import Replay
 from medledger.chain.rpc import Rpc
 from medledger.core.canonical import Json, canonical
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import Header, LicenceHeader, keccak256, name_hash
 from medledger.core.kinds import KINDS
-from medledger.core.numbers import DocumentKind, format_number
+from medledger.core.numbers import BILL_NUMBER_SPAN, DocumentKind, format_number
 from medledger.core.reads import ReadProof
 from medledger.core.states import Hold
 from medledger.errors import (
     AnchorMismatch,
     IssuerMismatch,
     MalformedEvidence,
+    NotFound,
     StatusMismatch,
     UnknownField,
 )
 from medledger.index import EventIndex, Synced, sync
-from medledger.index.questions import life
+from medledger.index.history import Held, document_at, replay
+from medledger.index.questions import LIFE_OF, authority_events, life
 from medledger.roles.ledger_of import ledger_of
 from medledger.roles.role import Role
 
@@ -48,6 +56,15 @@ class Audit:
     block: int
     time: int
     events: int
+    mismatches: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """The contracts, the institutions and keys that events made, and what should be otherwise."""
+
+    contracts: list[Inspected]
+    state: Replay
     mismatches: list[str]
 
 
@@ -173,28 +190,63 @@ class Auditor(Role):
         depth = manifest.confirmations if confirmations is None else confirmations
         return sync(index, nodes, confirmations=depth, advance=advance)
 
-    def rebuild(self, index: EventIndex) -> Audit:
+    def rebuild(self, index: EventIndex, *, at: int | None = None, compares: bool = False) -> Audit:
         """The state that the events of an index make, and the rules that it breaks.
 
-        Storage is not read: `audit` compares with it.
+        With `at`, Unix seconds, as it was then. With `compares` also what storage holds otherwise,
+        at the last block read: an older one than the latest needs a node that keeps old states.
         """
-        contracts = self.ledgers.manifest.contracts
-        state = Replay(self.ledgers)
-        count = 0
-        unknown = []
-        for found in index.events():
-            if not found.name:
-                place = f"log {found.log_index} of block {found.block}"
-                unknown.append(f"{place} is an event that this version does not know")
-                continue
-            event = on_chain.EVENTS[found.name](found.arguments)
-            address = contracts[found.contract].address
-            logged = Logged(event, address, found.block, found.transaction, found.log_index)
-            state.apply(logged, found.time)
-            count += 1
-        time = index.last_time()
+        state, count, problems = replay(self.ledgers, index.events(until=at))
+        time = index.last_time() if at is None else at
         block = index.place().next_block - 1
-        return Audit(state, block, time, count, unknown + state.breaches(time))
+        if compares:
+            problems += state.differences(self.ledgers.at(block), time)
+        return Audit(state, block, time, count, problems + state.breaches(time))
+
+    def document_at(
+        self, index: EventIndex, number: int, kind: DocumentKind, at: int | None = None
+    ) -> Held:
+        """What the contracts held of a document at a time, by the events of an index.
+
+        `at` is by default the last block read. Raises `IndexBehind` or `NotFound`.
+        """
+        return document_at(
+            index, self.ledgers, number, kind, index.last_time() if at is None else at
+        )
+
+    def inspect(
+        self, index: EventIndex, *, source: Path | None = None, compiler: Path | None = None
+    ) -> Inspection:
+        """Whether the contracts are medledger's own, and institutions, keys, pauses and policies as
+        the events of an index say.
+
+        With `source`, a checkout, its sources are compiled and compared too. Raises
+        `CompilerUnusable`.
+        """
+        built = None if source is None else compile_sources(source, compiler)
+        contracts = inspect(self.ledgers, built)
+        state, _, problems = replay(self.ledgers, index.events(names=authority_events()))
+        ledgers = self.ledgers.at(index.place().next_block - 1)
+        problems += state.differences(ledgers, index.last_time())
+        count = ledgers.institutions.institution_count()
+        if count != len(state.institutions):
+            problems.append(f"{count} institutions: events made {len(state.institutions)}")
+        found = [f"{one.contract}: {problem}" for one in contracts for problem in one.problems]
+        return Inspection(contracts, state, found + problems)
+
+    def prove(
+        self, number: int, kind: DocumentKind = "Invoice", *, block: int | None = None
+    ) -> Proof:
+        """What the contracts hold of a document at a block, with its storage proofs.
+
+        `block` is the latest by default. Raises `ProofUnavailable`, `NotFound`.
+        """
+        steps = self.trace(number, kind)
+        if not steps:
+            raise NotFound(what=f"{kind.lower()} {format_number(number)}", where="the ledger")
+        at = self.ledgers.rpc.block_number() if block is None else block
+        contracts = (*LIFE_OF[kind], "Institutions")
+        return fetch_proof(self.ledgers, number, kind, _keys(number, steps), contracts, at)
 
     def _verify_anchor(self, evidence: Evidence, expected: bytes) -> None:
         ledger = ledger_of(self.ledgers, evidence.kind)
@@ -336,6 +388,24 @@ class Auditor(Role):
     def _with_times(self, portion: list[Logged]) -> list[tuple[Logged, int]]:
         times = self.ledgers.rpc.timestamps([logged.block for logged in portion])
         return [(logged, times[logged.block]) for logged in portion]
+
+
+def _keys(number: int, steps: list[Step]) -> list[dict[str, int | str]]:
+    """The names of mappings' keys, with the values that a document and each event name together."""
+    document: dict[str, int | str] = {
+        "number": number,
+        "original": number,
+        "amendment": number,
+        "code": number // BILL_NUMBER_SPAN,
+    }
+    found = [document]
+    for step in steps:
+        said = {to_camel(f.name): getattr(step.event, f.name) for f in fields(step.event)}
+        named = {name: v for name, v in said.items() if type(v) in (int, str)}
+        if "by" in named:
+            named["account"] = named.pop("by")
+        found.append(document | named)
+    return found
 
 
 def _utc(seconds: int) -> str:

@@ -26,6 +26,7 @@ from medledger.core.documents import (
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import AccessGrant, AccessRevocation, InvoiceHeader, RecordHeader
 from medledger.core.reads import DAY, Read, ReadProof, read_of_bytes
+from medledger.core.statement import StatementRow, statement_row
 from medledger.core.states import Purpose, Standing
 from medledger.core.tree import Tree
 from medledger.errors import (
@@ -160,6 +161,18 @@ class Hospital(Issuer):
     def reverse_many(self, rows: Sequence[tuple[int, int, int]]) -> Iterator[Receipt]:
         """Reverses many bills: (number, red letter, reason) each."""
         return self.sender.send_many([self._reverse(*row) for row in rows])
+
+    def statement(self, start: int, end: int) -> Iterator[StatementRow]:
+        """What the store says that was issued from one time until before another, by number.
+
+        Times are those of the batches' blocks, Unix seconds. What is not final yet is not in it.
+        """
+        ledger = self.ledgers.invoices.address
+        for batch in self.store.issued_between(ledger, start, end):
+            for stored in self.store.documents_of(ledger, batch.first):
+                sealed = sealed_of_stored(stored)
+                assert isinstance(sealed.header, InvoiceHeader)
+                yield statement_row(sealed.header, sealed.fields)
 
     def cancel(self, number: int, reason: int) -> Receipt:
         """Cancels a prescription that no pharmacy has, or the repeats after a delivered fill.

@@ -326,6 +326,17 @@ class DocumentStore:
         with self._database.reading() as connection:
             return [BatchRow(*row) for row in connection.execute(wanted)]
 
+    def issued_between(self, ledger: str, start: int, end: int) -> list[BatchRow]:
+        """Batches that were issued from one time until before another, Unix seconds, by number."""
+        wanted = (
+            select(*_BATCH)
+            .where(batches.c.ledger == ledger)
+            .where(batches.c.issued_at >= start, batches.c.issued_at < end)
+            .order_by(batches.c.first)
+        )
+        with self._database.reading() as connection:
+            return [BatchRow(*row) for row in connection.execute(wanted)]
+
     def signers_in(self, ledger: str) -> dict[int, set[str]]:
         """Who has a batch on its way in which segment."""
         wanted = (
