@@ -63,6 +63,32 @@ def test_audit_institution__a_hospital__says_what_it_is(town: Town, index: str) 
     assert run("audit", "institution", 999, "--index", index).code == 7
 
 
+def test_audit_export__for_people_and_machines__makes_a_new_folder(
+    town: Town, index: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+
+    people = run("audit", "export", out, "--index", index)
+    machines = run("audit", "export", f"{out}-csv", "--format", "csv", "--index", index, "--json")
+
+    assert (people.code, machines.code) == (0, 0)
+    assert machines.json["rows"]["batches"] == len(
+        run("audit", "batches", "--index", index, "--json").json["batches"]
+    )
+    assert people.out.count("\n") == 2 + len(machines.json["rows"])
+    assert (out / "export.json").exists()
+    assert list((out / "claims").glob("*.parquet"))
+
+
+def test_audit_export__a_folder_in_use__is_refused_and_kept(index: str, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine", "utf-8")
+
+    ran = run("audit", "export", tmp_path, "--index", index, "--json")
+
+    assert (ran.code, ran.error["code"]) == (3, "OutputInUse")
+    assert (tmp_path / "mine").read_text("utf-8") == "mine"
+
+
 def test_trace__with_an_index__is_what_the_node_says(town: Town, index: str) -> None:
     first = run("audit", "batches", "--index", index, "--json").json["batches"][0]["first"]
     kind = ("--kind", "invoice")

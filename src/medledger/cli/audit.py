@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from medledger.cli import analysis
 from medledger.cli.command import HELP_NAMES, Command, DefaultFamily
 from medledger.cli.options import (
     INSTITUTION,
@@ -405,6 +406,9 @@ def check(session: Session, since: int | None, index: str) -> Output:
     failure = IrregularityFound(count=len(found), first=found[0].what) if found else None
     shown: list[str | Table] = [Table(("severity", "rule", "last event", "what"), rows)]
     return Output(data, shown if found else ["nothing found"], failure)
+
+
+audit.add_command(analysis.export)
 
 
 def _listed(name: str, found: Sequence[Any], table: Table) -> Output:

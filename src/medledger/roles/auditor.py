@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from medledger.chain import abi
 from medledger.chain import bindings as on_chain
@@ -33,6 +34,8 @@ from medledger.errors import (
     UnknownField,
 )
 from medledger.index import EventIndex, Synced, sync
+from medledger.index.export import Exported, Format, export
+from medledger.index.lives import apply
 from medledger.index.questions import life
 from medledger.roles.ledger_of import ledger_of
 from medledger.roles.role import Role
@@ -173,24 +176,33 @@ class Auditor(Role):
         depth = manifest.confirmations if confirmations is None else confirmations
         return sync(index, nodes, confirmations=depth, advance=advance)
 
+    def export(
+        self,
+        index: EventIndex,
+        folder: Path,
+        format: Format = "parquet",  # noqa: A002
+        *,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> Exported:
+        """Writes the index as tables for analysts into a new folder, in flat memory.
+
+        Parquet needs `medledger[export]`. Raises `OutputInUse`, `SetupError` or `StoreError`.
+        """
+        return export(index, self.ledgers, folder, format, advance=advance)
+
     def rebuild(self, index: EventIndex) -> Audit:
         """The state that the events of an index make, and the rules that it breaks.
 
         Storage is not read: `audit` compares with it.
         """
-        contracts = self.ledgers.manifest.contracts
         state = Replay(self.ledgers)
         count = 0
         unknown = []
         for found in index.events():
-            if not found.name:
+            if apply(state, found, self.ledgers.manifest.contracts) is None:
                 place = f"log {found.log_index} of block {found.block}"
                 unknown.append(f"{place} is an event that this version does not know")
                 continue
-            event = on_chain.EVENTS[found.name](found.arguments)
-            address = contracts[found.contract].address
-            logged = Logged(event, address, found.block, found.transaction, found.log_index)
-            state.apply(logged, found.time)
             count += 1
         time = index.last_time()
         block = index.place().next_block - 1
