@@ -408,7 +408,8 @@ def check(session: Session, since: int | None, index: str) -> Output:
     return Output(data, shown if found else ["nothing found"], failure)
 
 
-audit.add_command(analysis.export)
+for _command in (analysis.export, analysis.summary):
+    audit.add_command(_command)
 
 
 def _listed(name: str, found: Sequence[Any], table: Table) -> Output:

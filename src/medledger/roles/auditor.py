@@ -35,6 +35,7 @@ from medledger.errors import (
 )
 from medledger.index import EventIndex, Synced, sync
 from medledger.index.export import Exported, Format, export
+from medledger.index.figures import Figures, figures
 from medledger.index.lives import apply
 from medledger.index.questions import life
 from medledger.roles.ledger_of import ledger_of
@@ -189,6 +190,10 @@ class Auditor(Role):
         Parquet needs `medledger[export]`. Raises `OutputInUse`, `SetupError` or `StoreError`.
         """
         return export(index, self.ledgers, folder, format, advance=advance)
+
+    def figures(self, index: EventIndex) -> Figures:
+        """What an index says in a few numbers, in flat memory."""
+        return figures(index, self.ledgers)
 
     def rebuild(self, index: EventIndex) -> Audit:
         """The state that the events of an index make, and the rules that it breaks.
