@@ -97,6 +97,19 @@ def test_audit_summary__for_people_and_machines__agrees_with_the_lists(
     assert "█" in people.out
 
 
+def test_audit_report__to_a_file__is_a_page_of_this_chain(
+    town: Town, index: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "report.html"
+
+    people = run("audit", "report", out, "--index", index)
+    machines = run("audit", "report", out, "--findings", 0, "--index", index, "--json")
+
+    assert (people.code, machines.code) == (0, 0)
+    assert machines.json["file"] == str(out)
+    assert f"block {machines.json['block']}" in out.read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     ("values", "encoding", "line"),
     [

@@ -1,4 +1,4 @@
-"""`audit export` and `audit summary`: an index as files and figures."""
+"""`audit export`, `audit summary` and `audit report`: an index as files, figures and a page."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medledger.cli.command import Command
-from medledger.cli.options import index_option, reading
-from medledger.cli.output import Meter, Output, Table, pairs, time_text
+from medledger.cli.options import OUT_FILE, index_option, reading
+from medledger.cli.output import Meter, Output, Table, pairs, time_text, write_private
 from medledger.cli.session import Session
 
 if TYPE_CHECKING:
@@ -78,6 +78,39 @@ def summary(session: Session, index: str) -> Output:
     with session.index(auditor, index) as opened, Meter("count", counts=False):
         found = auditor.figures(opened)
     return Output(_figures_data(found), _figures_lines(found))
+
+
+@click.command(
+    "report",
+    cls=Command,
+    examples=[
+        "medledger audit report report.html",
+        "medledger audit report all.html --findings 9999",
+    ],
+)
+@click.argument("out", metavar="OUT.html", type=OUT_FILE)
+@click.option(
+    "--findings",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    metavar="COUNT",
+    help="How many findings of each rule to tell; the others are counted.",
+)
+@index_option
+@reading
+def report(session: Session, out: Path, findings: int, index: str) -> Output:
+    """Write what an index says as one HTML file to read and to print.
+
+    It has charts, tables and findings, needs no script and loads nothing. The same index makes the
+    same file.
+    """
+    auditor = session.auditor()
+    with session.index(auditor, index) as opened, Meter("report", counts=False):
+        text = auditor.report(opened, most_findings=findings)
+        block = opened.place().next_block - 1
+    write_private(out, text)
+    return Output({"file": out, "block": block}, [f"{out}: as of block {block}"])
 
 
 def _figures_data(found: Figures) -> dict[str, Any]:

@@ -408,7 +408,7 @@ def check(session: Session, since: int | None, index: str) -> Output:
     return Output(data, shown if found else ["nothing found"], failure)
 
 
-for _command in (analysis.export, analysis.summary):
+for _command in (analysis.export, analysis.summary, analysis.report):
     audit.add_command(_command)
 
 

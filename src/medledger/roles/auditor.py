@@ -36,6 +36,7 @@ from medledger.errors import (
 from medledger.index import EventIndex, Synced, sync
 from medledger.index.export import Exported, Format, export
 from medledger.index.figures import Figures, figures
+from medledger.index.findings import check
 from medledger.index.lives import apply
 from medledger.index.questions import life
 from medledger.roles.ledger_of import ledger_of
@@ -194,6 +195,13 @@ class Auditor(Role):
     def figures(self, index: EventIndex) -> Figures:
         """What an index says in a few numbers, in flat memory."""
         return figures(index, self.ledgers)
+
+    def report(self, index: EventIndex, *, most_findings: int = 50) -> str:
+        """The figures and findings of an index as one HTML file, of each rule so many findings."""
+        from medledger.index.report import render
+
+        past = index.as_of(index.place().next_block - 1)
+        return render(figures(past, self.ledgers), check(past), most_findings=most_findings)
 
     def rebuild(self, index: EventIndex) -> Audit:
         """The state that the events of an index make, and the rules that it breaks.
