@@ -12,7 +12,7 @@ SEED ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test pytest ape-test simulate soak peers check lint format artifacts snapshots lock clean
+.PHONY: help setup spark-setup demo test pytest spark ape-test simulate soak peers check lint format artifacts snapshots lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,11 +22,15 @@ setup: ## Create .venv with the locked packages, Anvil, the compiler and medledg
 		'or name one: make setup PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@$(PYTHON) toolchain/setup.py
 
+spark-setup: setup
+	@$(PYTHON) toolchain/setup.py --spark
+
 demo: setup ## Run the whole story on the sample in examples/
 	$(BIN)/medledger demo --data examples/synthea
 
 test: setup ## Run every check and every test
 	$(MAKE) check
+	$(MAKE) spark-setup
 	$(MAKE) pytest
 	$(MAKE) ape-test
 
@@ -35,6 +39,9 @@ pytest: setup ## Run the Python tests
 
 ape-test: setup ## Run the contract tests on Anvil
 	APE_DATA_FOLDER="$(CURDIR)/.venv/ape" $(BIN)/ape test tests/contracts
+
+spark: spark-setup ## Read an export with Spark as with DuckDB (make test does too)
+	$(BIN)/pytest tests/index/test_spark.py
 
 simulate: setup ## Run one seed of the simulation (SEED=1)
 	MEDLEDGER_SEED=$(SEED) $(BIN)/pytest tests/simulation/test_seeds.py -s
@@ -69,6 +76,7 @@ snapshots: setup ## Write snapshots/gas.json anew, after a contract changed on p
 lock: setup ## Resolve the lock files again (UPGRADE=1: to the newest versions)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --output-file requirements.lock $(LOCK_OPTIONS)
 	cd toolchain && ../$(BIN)/uv pip compile node-requirements.in --output-file node-requirements.lock $(LOCK_OPTIONS)
+	cd toolchain && ../$(BIN)/uv pip compile spark-requirements.in --output-file spark-requirements.lock $(LOCK_OPTIONS)
 	cd toolchain && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 	cd benchmarks/peers && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 

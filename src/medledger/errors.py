@@ -186,8 +186,8 @@ class NotEnoughData(InputError):
 
 
 class OutputInUse(InputError):
-    message = "the folder {path} is not empty, and not of an earlier demo"
-    hint = "name another with --out"
+    message = "the folder {path} is not empty, and not one that may be written over"
+    hint = "name another one"
 
 
 class AccessNotGranted(InputError):

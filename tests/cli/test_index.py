@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.cli.running import Town, run
 
+from medledger.cli.analysis import sparkline
+
 
 @pytest.fixture
 def index(town: Town, tmp_path: Path) -> str:
@@ -61,6 +63,76 @@ def test_audit_institution__a_hospital__says_what_it_is(town: Town, index: str) 
     assert "hospital" in told.out
     assert found["acts"]["InstitutionAccredited"] == 1
     assert run("audit", "institution", 999, "--index", index).code == 7
+
+
+def test_audit_export__for_people_and_machines__makes_a_new_folder(
+    town: Town, index: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+
+    people = run("audit", "export", out, "--index", index)
+    machines = run("audit", "export", f"{out}-csv", "--format", "csv", "--index", index, "--json")
+
+    assert (people.code, machines.code) == (0, 0)
+    assert machines.json["rows"]["batches"] == len(
+        run("audit", "batches", "--index", index, "--json").json["batches"]
+    )
+    assert people.out.count("\n") == 2 + len(machines.json["rows"])
+    assert (out / "export.json").exists()
+    assert list((out / "claims").glob("*.parquet"))
+
+
+def test_audit_summary__for_people_and_machines__agrees_with_the_lists(
+    town: Town, index: str
+) -> None:
+    people = run("audit", "summary", "--index", index)
+    found = run("audit", "summary", "--index", index, "--json").json
+
+    batches = run("audit", "batches", "--index", index, "--json").json["batches"]
+    claims = run("audit", "claims", "--index", index, "--json").json["claims"]
+    assert sum(found["issued"].values()) == sum(batch["count"] for batch in batches)
+    assert sum(one["claims"] for one in found["claims"]) == len(claims)
+    assert found["identity"]["chain_id"] == 31337
+    assert "from bill to reimbursement" in people.out or not found["took"]["count"]
+    assert "█" in people.out
+
+
+def test_audit_report__to_a_file__is_a_page_of_this_chain(
+    town: Town, index: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "report.html"
+
+    people = run("audit", "report", out, "--index", index)
+    machines = run("audit", "report", out, "--findings", 0, "--index", index, "--json")
+
+    assert (people.code, machines.code) == (0, 0)
+    assert machines.json["file"] == str(out)
+    assert f"block {machines.json['block']}" in out.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("values", "encoding", "line"),
+    [
+        ([0, 1, 4, 8], "utf-8", " ▁▄█"),
+        ([5], "utf-8", "█"),
+        ([0, 0], "utf-8", "  "),
+        ([], "utf-8", ""),
+        ([0, 1, 8], "ascii", " .@"),
+    ],
+)
+def test_sparkline__of_values__is_as_high_as_they_are(
+    values: list[int], encoding: str, line: str
+) -> None:
+    assert sparkline(values, encoding) == line
+
+
+def test_audit_export__a_folder_in_use__is_refused_and_kept(index: str, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine", "utf-8")
+
+    ran = run("audit", "export", tmp_path, "--index", index, "--json")
+
+    assert (ran.code, ran.error["code"]) == (3, "OutputInUse")
+    assert (tmp_path / "mine").read_text("utf-8") == "mine"
 
 
 def test_trace__with_an_index__is_what_the_node_says(town: Town, index: str) -> None:

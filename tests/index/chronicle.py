@@ -10,8 +10,10 @@ from typing import Any
 from eth_abi.abi import encode
 
 from medledger.chain import abi
-from medledger.chain.deployment import Deployed, Manifest
-from medledger.core.hashing import keccak256
+from medledger.chain.bindings import CLASSES
+from medledger.chain.deployment import Deployed, Ledgers, Manifest
+from medledger.chain.rpc import Rpc
+from medledger.core.hashing import ZERO_ADDRESS, keccak256
 from medledger.index import EventIndex
 from medledger.index.decoding import layouts
 from medledger.index.reader import Failed, Header, Log, Portion
@@ -25,6 +27,9 @@ MANIFEST = Manifest(
     lease_period=1,
     contracts={name: Deployed(address, "", "") for name, address in ADDRESSES.items()},
 )
+NOBODY = Rpc("http://127.0.0.1:1")
+"""No node: what is told here is on no chain."""
+CONTRACTS = {name: CLASSES[name](NOBODY, address) for name, address in ADDRESSES.items()}
 
 
 def operator(n: int) -> str:
@@ -32,11 +37,17 @@ def operator(n: int) -> str:
     return abi._checksummed("address", f"0x{n:040x}")
 
 
+def terms(amount: int) -> tuple[int, int, int, bool, str]:
+    """What a lock is about."""
+    return (amount, 2**40, 0, False, ZERO_ADDRESS)
+
+
 class Chronicle:
     """An index of a chain on which each event is a block of its own."""
 
     def __init__(self, url: str, manifest: Manifest = MANIFEST) -> None:
         self.index = EventIndex(url, manifest)
+        self.ledgers = Ledgers(NOBODY, MANIFEST, CONTRACTS)
         self._addresses = {name: one.address for name, one in manifest.contracts.items()}
 
     def tell(self, name: str, *, at: int, contract: str = "", **arguments: Any) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.index.chronicle import Chronicle, operator
+from tests.index.chronicle import Chronicle, operator, terms
 
-from medledger.core.hashing import ZERO_ADDRESS
 from medledger.index import findings
 from medledger.index.findings import DAY, HOUR, check
 
@@ -65,10 +64,6 @@ def lock(chronicle: Chronicle, at: int, until: int) -> None:
 
 def settle(chronicle: Chronicle, at: int) -> None:
     chronicle.tell("ClaimSettled", at=at, number=FIRST, payer=PAYER, decision=DECISION)
-
-
-def terms(amount: int) -> tuple[int, int, int, bool, str]:
-    return (amount, 2**40, 0, False, ZERO_ADDRESS)
 
 
 def test_check__an_ordinary_history__finds_nothing(chronicle: Chronicle) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from medledger.cli import analysis
 from medledger.cli.audit_contracts import contracts
 from medledger.cli.audit_proof import proof, verify_proof
 from medledger.cli.audit_state import state
@@ -431,6 +432,10 @@ def check(session: Session, since: int | None, compares: bool, index: str) -> Ou
     failure = IrregularityFound(count=len(found), first=found[0].what) if found else None
     shown: list[str | Table] = [Table(("severity", "rule", "last event", "what"), rows)]
     return Output(data, shown if found else ["nothing found"], failure)
+
+
+for _command in (analysis.export, analysis.summary, analysis.report):
+    audit.add_command(_command)
 
 
 def _listed(name: str, found: Sequence[Any], table: Table) -> Output:

@@ -8,10 +8,14 @@ and the place goes back with it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from heapq import merge
+from itertools import groupby
+from typing import Any, Self
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     and_,
@@ -37,6 +41,7 @@ from medledger.store.database import Database
 KEPT = 256
 """Recent blocks that are kept without events in them, to see at once where a chain was cut off."""
 PAGE = 5_000
+MAX_BLOCK = 2**63 - 1
 _NO_KEYS = (None,) * len(KEYS)
 
 
@@ -52,7 +57,8 @@ class Place:
 class Found:
     """An event of the index. `name` is empty for one that this version does not know.
 
-    `time` is in Unix seconds, `transaction` 32 bytes, `arguments` by their Solidity names.
+    `time` is in Unix seconds, `transaction` 32 bytes, `arguments` by their Solidity names, `keys`
+    the values of the columns `KEYS`.
     """
 
     block: int
@@ -62,6 +68,7 @@ class Found:
     contract: str
     name: str
     arguments: dict[str, Any]
+    keys: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,7 @@ class EventIndex:
 
     def __init__(self, url: str, manifest: Manifest) -> None:
         self._database = Database(url, INDEX)
+        self._until = MAX_BLOCK
         self.first_block = manifest.block
         self.addresses = {
             contract.address.lower(): name for name, contract in manifest.contracts.items()
@@ -99,6 +107,11 @@ class EventIndex:
 
     def close(self) -> None:
         self._database.close()
+
+    @property
+    def name(self) -> str:
+        """Its address as messages show it."""
+        return self._database.name
 
     # Keeping
 
@@ -152,9 +165,16 @@ class EventIndex:
 
     # Asking
 
+    def as_of(self, block: int) -> Self:
+        """The same index as it was when this block was its last: what is read later is not told."""
+        past = copy(self)
+        past._until = block
+        return past
+
     def events(
         self,
         *,
+        contracts: Iterable[str] = (),
         names: Iterable[str] = (),
         number: int | None = None,
         institution: int | None = None,
@@ -169,6 +189,8 @@ class EventIndex:
         are times in Unix seconds, both included; `names_number` is whether an event names a number.
         """
         wanted: list[ColumnElement[bool]] = []
+        if among := list(contracts):
+            wanted.append(events.c.contract.in_(among))
         if listed := list(names):
             wanted.append(events.c.name.in_(listed))
         if number is not None:
@@ -194,7 +216,8 @@ class EventIndex:
         among = events.c.contract.in_(listed)
         last = (
             select(func.max(events.c.number))
-            .where(among, events.c.name == "BatchIssued", events.c.number <= number)
+            .where(among, events.c.name == "BatchIssued")
+            .where(events.c.number <= number, events.c.block <= self._until)
             .scalar_subquery()
         )
         is_of_batch = events.c.name.in_(_OF_BATCHES)
@@ -210,11 +233,21 @@ class EventIndex:
             *(e for e in own if e.contract in listed and e.name not in _OF_RANGES),
         ]
 
+    def by_number(self, contracts: Iterable[str]) -> Iterator[tuple[int, list[Found]]]:
+        """The events of these contracts that name a number, grouped by it, ascending; each group in
+        chain order. An event that names two is in both groups."""
+        among: list[ColumnElement[bool]] = [events.c.contract.in_(list(contracts))]
+        streams = [self._sorted_pages(column, among) for column in _NUMBERED]
+        merged = merge(*streams, key=lambda found: (found[0], found[1].block, found[1].log_index))
+        for number, group in groupby(merged, key=lambda found: found[0]):
+            yield number, [event for _, event in group]
+
     def refused(self) -> list[Refused]:
         """The transactions that the contracts refused, in chain order."""
         query = (
             select(refused, blocks.c.time)
             .join(blocks, blocks.c.number == refused.c.block)
+            .where(refused.c.block <= self._until)
             .order_by(refused.c.block, refused.c.position)
         )
         with self._database.reading() as connection:
@@ -222,31 +255,61 @@ class EventIndex:
 
     def count(self) -> int:
         """How many events there are."""
+        query = select(func.count()).select_from(events).where(events.c.block <= self._until)
         with self._database.reading() as connection:
-            return connection.scalar(select(func.count()).select_from(events)) or 0
+            return connection.scalar(query) or 0
 
     def last_time(self) -> int:
         """The time of the last block read, Unix seconds; 0 before the first."""
+        query = select(func.max(blocks.c.time)).where(blocks.c.number <= self._until)
         with self._database.reading() as connection:
-            return connection.scalar(select(func.max(blocks.c.time))) or 0
+            return connection.scalar(query) or 0
+
+    def last_event(self) -> tuple[int, bytes] | None:
+        """Number and hash of the last block with an event; None where there is none."""
+        query = (
+            select(blocks.c.number, blocks.c.hash)
+            .where(blocks.c.number <= self._until)
+            .where(exists().where(events.c.block == blocks.c.number))
+            .order_by(blocks.c.number.desc())
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else (row[0], bytes(row[1]))
 
     def _pages(self, wanted: list[ColumnElement[bool]]) -> Iterator[Found]:
+        for row in self._rows((events.c.block, events.c.log_index), wanted):
+            yield _found(row)
+
+    def _sorted_pages(
+        self, column: Column[int], wanted: list[ColumnElement[bool]]
+    ) -> Iterator[tuple[int, Found]]:
+        """Value of a column and event, by both; events without a value are left out."""
+        for row in self._rows((column, events.c.block, events.c.log_index), wanted):
+            yield getattr(row, column.name), _found(row)
+
+    def _rows(
+        self, order: tuple[Column[int], ...], wanted: list[ColumnElement[bool]]
+    ) -> Iterator[Any]:
+        """Events with their times in an order, a page after the other."""
         query = (
             select(events, blocks.c.time)
             .join(blocks, blocks.c.number == events.c.block)
-            .order_by(events.c.block, events.c.log_index)
+            .where(events.c.block <= self._until, *wanted)
+            .order_by(*order)
             .limit(PAGE)
         )
-        after = (-1, -1)
+        after: tuple[int, ...] = (-1,) * len(order)
         while True:
-            later = tuple_(events.c.block, events.c.log_index) > after
+            # The first column once more alone: SQLite looks that up in its index.
+            later = and_(order[0] >= after[0], tuple_(*order) > after)
             with self._database.reading() as connection:
-                rows = connection.execute(query.where(and_(later, *wanted))).all()
-            for row in rows:
-                yield _found(row)
+                rows = connection.execute(query.where(later)).all()
+            yield from rows
             if len(rows) < PAGE:
                 return
-            after = (rows[-1].block, rows[-1].log_index)
+            after = tuple(getattr(rows[-1], column.name) for column in order)
 
     # Opening
 
@@ -309,6 +372,7 @@ class EventIndex:
         }
 
 
+_NUMBERED = (events.c.number, events.c.other_number)
 _OF_BATCHES = ("BatchIssued", "BatchEndorsed")
 _OF_RANGES = (*_OF_BATCHES, "SegmentAllotted", "SegmentWithdrawn")
 """Events whose number is the first of many."""
@@ -349,6 +413,7 @@ def _found(row: Any) -> Found:
         row.contract,
         row.name,
         arguments,
+        (row.number, row.other_number, row.institution, row.other_institution, row.segment),
     )
 
 

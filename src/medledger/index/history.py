@@ -15,7 +15,8 @@ from heapq import merge
 from typing import Any
 
 from medledger.chain import bindings as on_chain
-from medledger.chain.deployment import Ledgers
+from medledger.chain.bindings import LedgerEvent
+from medledger.chain.deployment import Deployed, Ledgers
 from medledger.chain.events import Logged
 from medledger.chain.replay import LedgerState, Replay
 from medledger.core.hashing import TreeHead
@@ -74,25 +75,30 @@ class Held:
 
 def replay(ledgers: Ledgers, events: Iterable[Found]) -> tuple[Replay, int, list[str]]:
     """The state that these events make, how many they are, and those that could not be applied."""
-    contracts = ledgers.manifest.contracts
     state = Replay(ledgers)
     count = 0
     problems = []
     for found in events:
         place = f"log {found.log_index} of block {found.block}"
-        if not found.name:
-            problems.append(f"{place} is an event that this version does not know")
-            continue
-        event = on_chain.EVENTS[found.name](found.arguments)
-        address = contracts[found.contract].address
-        logged = Logged(event, address, found.block, found.transaction, found.log_index)
         try:
-            state.apply(logged, found.time)
+            if apply(state, found, ledgers.manifest.contracts) is not None:
+                count += 1
+                continue
+            problems.append(f"{place} is an event that this version does not know")
         except KeyError as error:
             problems.append(f"{place} is {found.name} of what no event made: {error}")
-            continue
-        count += 1
     return state, count, problems
+
+
+def apply(state: Replay, found: Found, contracts: Mapping[str, Deployed]) -> LedgerEvent | None:
+    """Applies an event of an index to a state; None for one that this version does not know."""
+    if not found.name:
+        return None
+    event = on_chain.EVENTS[found.name](found.arguments)
+    address = contracts[found.contract].address
+    logged = Logged(event, address, found.block, found.transaction, found.log_index)
+    state.apply(logged, found.time)
+    return event
 
 
 def document_at(

@@ -40,6 +40,9 @@ from medledger.errors import (
     UnknownField,
 )
 from medledger.index import EventIndex, Synced, sync
+from medledger.index.export import Exported, Format, export
+from medledger.index.figures import Figures, figures
+from medledger.index.findings import check
 from medledger.index.history import Held, document_at, replay
 from medledger.index.questions import LIFE_OF, authority_events, life
 from medledger.roles.ledger_of import ledger_of
@@ -189,6 +192,31 @@ class Auditor(Role):
             connect(node, manifest)
         depth = manifest.confirmations if confirmations is None else confirmations
         return sync(index, nodes, confirmations=depth, advance=advance)
+
+    def export(
+        self,
+        index: EventIndex,
+        folder: Path,
+        format: Format = "parquet",  # noqa: A002
+        *,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> Exported:
+        """Writes the index as tables for analysts into a new folder, in flat memory.
+
+        Parquet needs `medledger[export]`. Raises `OutputInUse`, `SetupError` or `StoreError`.
+        """
+        return export(index, self.ledgers, folder, format, advance=advance)
+
+    def figures(self, index: EventIndex) -> Figures:
+        """What an index says in a few numbers, in flat memory."""
+        return figures(index, self.ledgers)
+
+    def report(self, index: EventIndex, *, most_findings: int = 50) -> str:
+        """The figures and findings of an index as one HTML file, of each rule so many findings."""
+        from medledger.index.report import render
+
+        past = index.as_of(index.place().next_block - 1)
+        return render(figures(past, self.ledgers), check(past), most_findings=most_findings)
 
     def rebuild(self, index: EventIndex, *, at: int | None = None, compares: bool = False) -> Audit:
         """The state that the events of an index make, and the rules that it breaks.
