@@ -12,7 +12,7 @@ SEED ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup spark-setup demo test pytest spark ape-test simulate soak peers check lint format artifacts snapshots lock clean
+.PHONY: help setup spark-setup demo test pytest spark ape-test simulate soak peers twin check lint format artifacts snapshots lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,11 +52,18 @@ soak: setup ## Run 500 seeds, and every step of the crash walk (takes an hour or
 peers: setup ## Compare with OpenAttestation and EAS on the same bills
 	$(BIN)/python -m benchmarks.peers.run $(ARGS)
 
+twin: setup ## Compile and run the second verifier (ARGS="verify EVIDENCE...")
+	$(TSC)
+	$(BIN)/node twin/dist/main.js $(ARGS)
+
+TSC = $(BIN)/node twin/node_modules/typescript/bin/tsc --project twin
+
 check: setup lint ## Check style, types, layers and that the artifacts match the contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python toolchain/build_artifacts.py --check
 	$(BIN)/python toolchain/build_bindings.py --check
+	$(TSC) --noEmit
 
 lint: setup ## Check the style of the Python code
 	$(BIN)/ruff check
@@ -78,12 +85,13 @@ lock: setup ## Resolve the lock files again (UPGRADE=1: to the newest versions)
 	cd toolchain && ../$(BIN)/uv pip compile node-requirements.in --output-file node-requirements.lock $(LOCK_OPTIONS)
 	cd toolchain && ../$(BIN)/uv pip compile spark-requirements.in --output-file spark-requirements.lock $(LOCK_OPTIONS)
 	cd toolchain && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts --no-audit --no-fund
+	cd twin && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 	cd benchmarks/peers && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 
 LOCK_OPTIONS = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove all that the other targets made, .venv included
-	rm -rf .venv toolchain/node_modules benchmarks/peers/node_modules contracts/.cache .build build dist
+	rm -rf .venv toolchain/node_modules twin/node_modules twin/dist benchmarks/peers/node_modules contracts/.cache .build build dist
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests scripts toolchain benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,10 +5,10 @@
 
 It needs Python 3.11 or 3.12 and a package index for Python and for npm, no root and no Node. It
 leaves `.venv/` with the locked Python packages, `medledger` itself, Anvil, Ganache and the Solidity
-compiler; the npm packages stand in `toolchain/node_modules/`. Nothing is written outside the
-repository. Each step is skipped while the files that decide its result are unchanged, so a second
-run takes about a second. A step that fails ends the run with one line that says what to do; the
-output of the tools is in `.venv/setup.log`.
+compiler; the npm packages stand in `toolchain/node_modules/` and, for the twin, in
+`twin/node_modules/`. Nothing is written outside the repository. Each step is skipped while the
+files that decide its result are unchanged, so a second run takes about a second. A step that fails
+ends the run with one line that says what to do; the output of the tools is in `.venv/setup.log`.
 
 Only the standard library is used here: this file runs before anything is installed.
 """
@@ -41,6 +41,7 @@ SPARK = VENV / "spark"
 SPARK_LOCK = TOOLCHAIN / "spark-requirements.lock"
 NPM_FILES = (TOOLCHAIN / "package.json", TOOLCHAIN / "package-lock.json")
 NODE_MODULES = TOOLCHAIN / "node_modules"
+TWIN = ROOT / "twin"
 
 # numpy, which ape holds below 2, has no wheels for later Pythons.
 PYTHONS = ((3, 11), (3, 12))
@@ -65,7 +66,7 @@ class SetupError(Exception):
 
 def main() -> int:
     """Run all steps and return the exit code."""
-    steps = [environment, packages, project, node, npm, commands]
+    steps = [environment, packages, project, node, npm, twin, commands]
     if "--spark" in sys.argv[1:]:
         steps.append(spark)
     try:
@@ -173,22 +174,25 @@ def node() -> bool:
 
 
 def npm() -> bool:
-    """Install the npm packages of the lock file; their install scripts are not run."""
-
-    own_npm = BIN / "npm"
+    """Install the tools of the build and of the tests that come from npm."""
 
     def install() -> None:
         say("installing Anvil, Ganache, the Solidity compiler and OpenZeppelin from npm")
-        executable = own_npm if own_npm.exists() else "npm"
-        run(
-            [executable, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            "npm could not install toolchain/package-lock.json; check that this machine reaches "
-            "an npm registry (npm config get registry) and run make setup again",
-            cwd=TOOLCHAIN,
-        )
+        npm_ci(TOOLCHAIN)
 
     made = tuple(NODE_MODULES / name for name in ("solc", "ganache", "@openzeppelin/contracts"))
     return once("npm", digest(*NPM_FILES), install, made=made)
+
+
+def twin() -> bool:
+    """Install what the twin of the verifier is compiled with and hashes with."""
+
+    def install() -> None:
+        say("installing the packages of the twin from npm")
+        npm_ci(TWIN)
+
+    made = tuple(TWIN / "node_modules" / name for name in ("typescript", "@noble/hashes"))
+    return once("twin", digest(TWIN / "package.json", TWIN / "package-lock.json"), install, made)
 
 
 def commands() -> bool:
@@ -305,6 +309,17 @@ def pip_install(*arguments: str, python: Path = BIN / "python") -> None:
         "pip could not install the locked packages; check that this machine reaches a Python "
         "package index (python3 -m pip config list) and run make setup again",
     )  # fmt: skip
+
+
+def npm_ci(folder: Path) -> None:
+    """Install the lock file of `folder`; the packages' install scripts are not run."""
+    executable = BIN / "npm" if (BIN / "npm").exists() else "npm"
+    run(
+        [executable, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        f"npm could not install {folder.name}/package-lock.json; check that this machine reaches "
+        "an npm registry (npm config get registry) and run make setup again",
+        cwd=folder,
+    )
 
 
 def site_packages() -> Path:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from tests.core.samples import (
     DAY_AFTER,
     INVOICE_NUMBER,
@@ -32,6 +33,7 @@ from medledger.core.documents import (
     numbered_fields,
 )
 from medledger.core.hashing import InvoiceTerms, PrescriptionTerms
+from medledger.core.kinds import second_of, unix_seconds
 from medledger.errors import InvalidDocument, UnknownCurrency
 
 LINE = PrescriptionLine("XA01", "阿莫西林胶囊", 24, "粒")
@@ -379,6 +381,22 @@ def test_prescription__an_end_out_of_range__invalid_document(valid_until: int) -
     found = refusal(prescription, valid_until=valid_until)
 
     assert found == ("valiEndTime", "is out of range")
+
+
+def test_prescription__an_offset_of_seconds__invalid_document() -> None:
+    # As of Shanghai before 1901: no verifier would read it.
+    local = timezone(timedelta(hours=8, minutes=5, seconds=43))
+
+    found = refusal(prescription, authored_at=datetime(1900, 1, 1, tzinfo=local))
+
+    assert found == ("authoredOn", "has an offset of seconds")
+
+
+@given(
+    st.datetimes(timezones=st.integers(-1439, 1439).map(lambda m: timezone(timedelta(minutes=m))))
+)
+def test_second_of__a_time_as_a_document_writes_it__is_its_second(moment: datetime) -> None:
+    assert second_of(moment.isoformat()) == unix_seconds(moment)
 
 
 def test_prescription__no_business_key__invalid_document() -> None:

@@ -100,6 +100,17 @@ FORGERIES: list[tuple[str, type[EvidenceError], str]] = [
     ("forged_hold.json", AnchorMismatch, "another head"),
     ("forged_patient.json", AnchorMismatch, "another head"),
     ("kind_disagrees.json", MalformedEvidence, "header.authoredAt: Field required"),
+    # Judged differently once by two verifiers
+    ("currency_unknown.json", MalformedEvidence, "CNX"),
+    ("currency_unknown_and_code_missing.json", MalformedEvidence, "CNX"),
+    ("currency_in_small_letters.json", MalformedEvidence, "cny"),
+    ("currency_is_gold.json", HeaderMismatch, "header and the field CurrencyType disagree"),
+    ("partial_red_letter_hides_amount.json", HeaderMismatch, "the field ownPayAmount disagree"),
+    ("time_in_another_form.json", HeaderMismatch, "header and the field authoredOn disagree"),
+    ("time_with_short_offset.json", HeaderMismatch, "header and the field authoredOn disagree"),
+    ("time_by_week.json", HeaderMismatch, "header and the field authoredOn disagree"),
+    ("substitutable_is_null.json", HeaderMismatch, "header and the field rxDetail disagree"),
+    ("substitutable_beyond_lines.json", HeaderMismatch, "the field rxDetail disagree"),
     # Path
     ("neighbours_path.json", AnchorMismatch, "another head"),
     ("truncated_path.json", PathMismatch, "the path is too short"),

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from medledger.chain.local import LocalChain
+from medledger.demo import DemoResult, run_demo
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "synthea"
 CLAIMS, ORDERS = 60, 12
@@ -32,6 +36,20 @@ def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _write(folder, "ExplanationOfBenefit", explanations)
     _write(folder, "MedicationRequest", active[:ORDERS])
     return folder
+
+
+@pytest.fixture(scope="session")
+def chain() -> Iterator[LocalChain]:
+    with LocalChain() as chain:
+        yield chain
+
+
+@pytest.fixture(scope="session")
+def result(
+    chain: LocalChain, small_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> DemoResult:
+    """The demo's whole story on `chain`, which nobody changes after it."""
+    return run_demo(small_folder, out=tmp_path_factory.mktemp("demo"), rpc_url=chain.url)
 
 
 def _lines(kind: str) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -81,17 +81,6 @@ def assert_whole_story(result: DemoResult) -> None:
     assert (result.licences, result.amended, result.reads) == (1, 1, 2)
     assert result.rejected == []
     assert result.ok
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[LocalChain]:
-    with LocalChain() as chain:
-        yield chain
-
-
-@pytest.fixture(scope="module")
-def result(chain: LocalChain, small_folder: Path, tmp_path_factory: pytest.TempPathFactory):
-    return run_demo(small_folder, out=tmp_path_factory.mktemp("demo"), rpc_url=chain.url)
 
 
 def test_run_demo__on_a_given_chain__tells_the_whole_story(result: DemoResult) -> None:

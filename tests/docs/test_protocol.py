@@ -308,6 +308,15 @@ def _refusal(path: Path, head: str) -> str:
     return "" if "0x" + found.hex() == head else "AnchorMismatch"
 
 
+def test_state__table__has_each_event_that_a_contract_emits_once() -> None:
+    table = section(18).partition("| event |")[2].partition("An event of a prescription")[0]
+    named = [name for row in rows(table) for name in re.findall(r"`([A-Z]\w+)`", row[0])]
+
+    # The one of the library for EIP-712 stands in the ABI and is never emitted.
+    emitted = {event.name for event in abi.events().values()} - {"EIP712DomainChanged"}
+    assert sorted(named) == sorted(emitted)
+
+
 def test_errors__named_anywhere__exist() -> None:
     named = re.findall(r"`([A-Z]\w+(?:Mismatch|Missing|Invalid|Expired|Chain|Evidence))`", TEXT)
 

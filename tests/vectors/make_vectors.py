@@ -885,7 +885,11 @@ def good_evidence() -> dict[str, tuple[dict[str, Any], bytes]]:
 
 def dishonest(document: dict[str, Any], **header: Any) -> dict[str, Any]:
     """Evidence of a batch that an issuer really issued with a header that tells another story."""
-    return issued(document | {"header": document["header"] | header}, INDEX, COUNT)[0]
+    return issued(dishonest_header(document, **header), INDEX, COUNT)[0]
+
+
+def dishonest_header(document: dict[str, Any], **header: Any) -> dict[str, Any]:
+    return document | {"header": document["header"] | header}
 
 
 def forged_evidence() -> dict[str, str]:
@@ -986,6 +990,45 @@ def forged_evidence() -> dict[str, str]:
     return found
 
 
+def disputed_evidence() -> dict[str, str]:
+    """Forgeries of which two verifiers once said different things: issued as they were sealed."""
+    invoice, prescription = sealed_invoice(), sealed_prescription()
+    lines = [line | {"substitutable": None} for line in PRESCRIPTION_FIELDS["rxDetail"]]
+    disputed = {
+        "currency_unknown": resealed(invoice, CurrencyType="CNX"),
+        "currency_unknown_and_code_missing": resealed(
+            invoice, without="EInvoiceCode", CurrencyType="CNX"
+        ),
+        "currency_is_gold": resealed(invoice, CurrencyType="XAU"),
+        "currency_in_small_letters": resealed(invoice, CurrencyType="cny"),
+        "partial_red_letter_hides_amount": dishonest_header(
+            resealed(sealed_red_letter(), without="ownPayAmount"), claimable=2500, onHold=True
+        ),
+        "time_in_another_form": resealed(prescription, authoredOn="2026-01-05 09:30:00+08:00"),
+        "time_with_short_offset": resealed(prescription, authoredOn="2026-01-05T09:30:00+08"),
+        "time_by_week": resealed(prescription, authoredOn="2026-W02-1T09:30:00+08:00"),
+        "substitutable_is_null": dishonest_header(
+            resealed(prescription, rxDetail=lines), substitutable=0
+        ),
+        "substitutable_beyond_lines": dishonest_header(prescription, substitutable=0b10000010),
+    }
+    return {
+        f"{name}.json": text_of(issued(document, INDEX, COUNT)[0])
+        for name, document in disputed.items()
+    }
+
+
+def resealed(document: dict[str, Any], without: str = "", **fields: Any) -> dict[str, Any]:
+    """The document as it is with other fields, under the same header but for its body."""
+    kept = {name: value for name, value in document["fields"].items() if name != without}
+    members = {
+        name: value
+        for name, value in document["header"].items()
+        if name not in ("number", "patient", "body")
+    }
+    return sealed_document(document["kind"], document["number"], kept | fields, members)
+
+
 def replaced(text: str, old: str, new: str) -> str:
     if text.count(old) != 1:
         raise ValueError(f"{old!r} occurs {text.count(old)} times, not once")
@@ -1075,7 +1118,8 @@ def files() -> dict[str, str]:
     }
     found = {"hashing.json": text_of(vectors)}
     found |= {f"evidence/{name}": text_of(evidence) for name, (evidence, _) in good.items()}
-    return found | {f"evidence/{name}": text for name, text in forged_evidence().items()}
+    forged = forged_evidence() | disputed_evidence()
+    return found | {f"evidence/{name}": text for name, text in forged.items()}
 
 
 def main() -> None:

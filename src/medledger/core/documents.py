@@ -22,7 +22,7 @@ from medledger.core.hashing import (
     RecordTerms,
     Terms,
 )
-from medledger.core.kinds import DAY, KINDS, line_bits, unix_seconds
+from medledger.core.kinds import DAY, KINDS, line_bits, second_of, unix_seconds
 from medledger.core.money import currency_numeric
 from medledger.core.numbers import DocumentKind, DocumentNumber, split_number
 from medledger.errors import InvalidDocument
@@ -381,6 +381,8 @@ class Prescription:
             "rxDetail",
             "has a quantity out of range",
         )
+        is_readable = second_of(self.authored_at.isoformat()) is not None
+        _require(is_readable, "authoredOn", "has an offset of seconds")
         authored_at = unix_seconds(self.authored_at)
         _require(authored_at <= self.valid_until < 2**40, "valiEndTime", "is out of range")
         _require(0 <= self.drug_class < 2**16, "drugClass", "is out of range")

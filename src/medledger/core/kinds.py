@@ -10,6 +10,7 @@ stores and roles go by the entry.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +38,11 @@ from medledger.core.numbers import DocumentKind, DocumentNumber, format_number, 
 from medledger.errors import HeaderMismatch, MalformedEvidence
 
 DAY = 24 * 3600
+TIME = re.compile(
+    r"\d{4}-\d\d-\d\dT([01]\d|2[0-3])(:[0-5]\d){2}(\.\d{1,6})?"
+    r"(Z|[+-]([01]\d|2[0-3]):[0-5]\d)?",
+    re.ASCII,
+)
 
 
 class WireModel(BaseModel):
@@ -87,6 +93,19 @@ def unix_seconds(moment: datetime) -> int:
     Without an offset it is UTC's, on whatever machine.
     """
     return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()))
+
+
+def second_of(text: Any) -> int | None:
+    """The Unix seconds of a time as a document writes it; None for any other text or value.
+
+    Of all the forms of ISO 8601 one alone counts, so that every verifier reads the same.
+    """
+    if type(text) is not str or not TIME.fullmatch(text):
+        return None
+    try:
+        return unix_seconds(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        return None
 
 
 def line_bits(lines: Sequence[bool]) -> int:
@@ -184,7 +203,7 @@ def _prescription_numbered(number: DocumentNumber, check_code: str) -> dict[str,
 def _prescription_expected(
     header: PrescriptionHeader, names: Sequence[str], fields: Mapping[str, Any]
 ) -> dict[str, Any]:
-    if "authoredOn" in fields and _moment(fields["authoredOn"]) != header.authored_at:
+    if "authoredOn" in fields and second_of(fields["authoredOn"]) != header.authored_at:
         raise HeaderMismatch(field="authoredOn")
     if "minInrvDays" not in names or (
         "minInrvDays" in fields and not _is_days(fields["minInrvDays"], header.interval)
@@ -213,14 +232,6 @@ def _lines(lines: Any) -> tuple[list[Any], int]:
     if not all(type(quantity) is int for quantity in found) or not {*map(type, marks)} <= {bool}:
         return [], 0
     return found, line_bits(marks)
-
-
-def _moment(text: Any) -> int | None:
-    """Unix seconds of ISO 8601 text; None where it is none."""
-    try:
-        return unix_seconds(datetime.fromisoformat(text))
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 def _is_days(days: Any, seconds: int) -> bool:
