@@ -18,6 +18,7 @@ from medledger.chain.proof import EXTRA_DATA, STATE_ROOT, Proof
 from medledger.chain.rpc import Rpc
 from medledger.core.hashing import keccak256
 from medledger.core.numbers import DocumentKind
+from medledger.core.states import Hold
 from medledger.errors import MalformedProof, NotFound, ProofMismatch, ProofUnavailable
 from medledger.roles import Auditor
 
@@ -94,13 +95,12 @@ def test_prove__an_amended_record__its_amendments_are_listed(world: World) -> No
 
 def test_prove__an_older_block__is_as_of_then(world: World, claimed: int) -> None:
     block = world.rpc.block_number()
-    world.payer.settle(claimed, 10)
-    payer = world.ids["payer"]
-    path = ("Claims", f"_claims[{claimed}][{payer}].amount")
+    world.hospital.hold(claimed)
+    path = ("Invoices", f"holdOf[{claimed}]")
 
     then, now = (world.auditor.prove(claimed, block=at) for at in (block, None))
 
-    assert (values(then)[path], values(now)[path]) == (1000, 10)
+    assert (values(then)[path], values(now)[path]) == (Hold.AS_ISSUED, Hold.HELD)
     assert (then.block, then.time) == (block, world.rpc.timestamps([block])[block])
 
 
@@ -184,7 +184,6 @@ FORGED: dict[str, tuple[Change, str]] = {
 
 @pytest.mark.parametrize("forged", FORGED)
 def test_verify__a_forged_proof__named(forged: str, world: World, claimed: int) -> None:
-    world.payer.settle(claimed, 10)
     change, problem = FORGED[forged]
     proof = world.auditor.prove(claimed)
 

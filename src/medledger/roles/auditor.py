@@ -273,7 +273,8 @@ class Auditor(Role):
         if not steps:
             raise NotFound(what=f"{kind.lower()} {format_number(number)}", where="the ledger")
         at = self.ledgers.rpc.block_number() if block is None else block
-        contracts = (*LIFE_OF[kind], "Institutions")
+        among = (*LIFE_OF[kind], "Institutions")
+        contracts = [name for name in among if name in self.ledgers.contracts]
         return fetch_proof(self.ledgers, number, kind, _keys(number, steps), contracts, at)
 
     def _verify_anchor(self, evidence: Evidence, expected: bytes) -> None:
