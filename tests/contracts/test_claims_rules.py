@@ -597,15 +597,18 @@ def test_settle__the_escrow_as_payee__is_refused(
 
 
 def test_deposit_and_withdraw__own_tokens__come_back(
-    escrow, ids, token, payer, other_payer, deposit, emits, refused
+    escrow, ids, token, payer, other_payer, deposit, refused
 ):
-    emits_of = deposit(payer, 1_000)
-    assert emits_of.events[0] == escrow.Deposited(payer=ids[payer], amount=1_000, by=payer)
+    deposited = deposit(payer, 1_000)
+    assert deposited.events[0] == escrow.Deposited(payer=ids[payer], amount=1_000, by=payer)
 
     with refused(escrow.DepositTooSmall, payer=ids[other_payer], amount=1, deposit=0):
         escrow.withdraw(1, other_payer, sender=other_payer)
-    escrow.withdraw(400, payer, sender=payer)
+    withdrawn = escrow.withdraw(400, payer, sender=payer)
 
+    assert withdrawn.events[0] == escrow.DepositWithdrawn(
+        payer=ids[payer], to=payer, amount=400, by=payer
+    )
     assert (escrow.depositOf(ids[payer]), token.balanceOf(payer)) == (600, 400)
 
 
