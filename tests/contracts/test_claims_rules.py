@@ -547,6 +547,9 @@ def test_settle__with_a_payee__pays_in_the_same_transaction(
 
     names = [event.event_name for event in receipt.events]
     assert names == ["ClaimSettled", "ClaimPaid", "Transfer"]
+    assert receipt.events[1] == escrow.ClaimPaid(
+        number=number, payer=ids[payer], payee=stranger, amount=3_000
+    )
     assert token.balanceOf(stranger) == 3_000
     assert escrow.depositOf(ids[payer]) == token.balanceOf(escrow) == 2_000
     assert claim_of(number, payer).isPaid
