@@ -547,6 +547,9 @@ def test_settle__with_a_payee__pays_in_the_same_transaction(
 
     names = [event.event_name for event in receipt.events]
     assert names == ["ClaimSettled", "ClaimPaid", "Transfer"]
+    assert receipt.events[1] == escrow.ClaimPaid(
+        number=number, payer=ids[payer], payee=stranger, amount=3_000
+    )
     assert token.balanceOf(stranger) == 3_000
     assert escrow.depositOf(ids[payer]) == token.balanceOf(escrow) == 2_000
     assert claim_of(number, payer).isPaid
@@ -597,15 +600,18 @@ def test_settle__the_escrow_as_payee__is_refused(
 
 
 def test_deposit_and_withdraw__own_tokens__come_back(
-    escrow, ids, token, payer, other_payer, deposit, emits, refused
+    escrow, ids, token, payer, other_payer, deposit, refused
 ):
-    emits_of = deposit(payer, 1_000)
-    assert emits_of.events[0] == escrow.Deposited(payer=ids[payer], amount=1_000, by=payer)
+    deposited = deposit(payer, 1_000)
+    assert deposited.events[0] == escrow.Deposited(payer=ids[payer], amount=1_000, by=payer)
 
     with refused(escrow.DepositTooSmall, payer=ids[other_payer], amount=1, deposit=0):
         escrow.withdraw(1, other_payer, sender=other_payer)
-    escrow.withdraw(400, payer, sender=payer)
+    withdrawn = escrow.withdraw(400, payer, sender=payer)
 
+    assert withdrawn.events[0] == escrow.DepositWithdrawn(
+        payer=ids[payer], to=payer, amount=400, by=payer
+    )
     assert (escrow.depositOf(ids[payer]), token.balanceOf(payer)) == (600, 400)
 
 

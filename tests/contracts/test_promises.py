@@ -56,7 +56,11 @@ def test_events__every_one_that_a_contract_declares__is_expected_by_a_test(proje
     }
 
     # By ape's own events, or by `logged` where they have structs.
-    expected = {name for name in declared if f".{name}(" in source or f'"{name}"' in source}
+    expected = {
+        name
+        for name in declared
+        if f".{name}(" in source or re.search(rf'logged\(\s*\w+,\s*"{name}"', source)
+    }
     assert declared - expected == NEVER_EMITTED
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.roles.test_privacy import blocks, raw, state_of
 from tests.roles.world import PATIENT, PRESCRIBER_NAME, World, decided
 
+from medledger.core.hashing import keccak256
 from medledger.core.numbers import DocumentKind
 from medledger.core.sealing import salts_of
 from medledger.core.states import Purpose
@@ -34,11 +35,12 @@ def documents(world: World) -> Documents:
     for place in range(MANY):
         receipt = world.issued(f"visit-{place}")
         world.payer.lock(receipt.evidence(), world.allow(receipt.number, 1000))
-        world.payer.settle(receipt.number, decided(900))
+        own = keccak256(receipt.number.to_bytes(8))
+        world.payer.settle(receipt.number, decided(900, explanation=own, payment=own))
         found.append(("Invoice", receipt.number))
         receipt = world.prescribed(f"order-{place}")
         world.pharmacy.accept(receipt.evidence(), world.admit(receipt.number))
-        world.pharmacy.dispense(receipt.number, [24, 10])
+        world.dispense(receipt.number, [24, 10])
         world.pharmacy.deliver(world.confirm(receipt.number))
         found.append(("Prescription", receipt.number))
         receipt = world.licensed(f"licence-{place}")
