@@ -90,21 +90,20 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
 
     /// @inheritdoc IPrescriptions
     function returnToPool(uint64 number, uint16 reason) external {
-        (Terms memory terms, Progress memory progress) = _requirePharmacy(number, ACCEPTED);
+        (uint256 terms, Progress memory progress) = _requirePharmacy(number, ACCEPTED);
 
         _moveTo(number, progress, State.Available);
-        emit PrescriptionReturned(number, terms.pharmacy, progress.sequence, reason, msg.sender);
-        if (terms.flags & CANCEL_REQUESTED != 0) _cancel(number, terms, progress, reason);
+        emit PrescriptionReturned(number, terms.pharmacy(), progress.sequence, reason, msg.sender);
+        if (terms.flags() & CANCEL_REQUESTED != 0) _cancel(number, terms, progress, reason);
     }
 
     /// @inheritdoc IPrescriptions
     function review(uint64 number, bytes32 record) external {
-        (Terms memory terms, Progress memory progress) = _requirePharmacy(number, ACCEPTED | DISPENSED);
+        (uint256 terms, Progress memory progress) = _requirePharmacy(number, ACCEPTED | DISPENSED);
         if (record == 0) revert ReviewMissing(number);
 
-        terms.reviewer = _tag(msg.sender);
-        _terms[number] = terms.pack();
-        emit PrescriptionReviewed(number, terms.pharmacy, progress.sequence, record, msg.sender);
+        _terms[number] = terms.withReviewer(_tag(msg.sender));
+        emit PrescriptionReviewed(number, terms.pharmacy(), progress.sequence, record, msg.sender);
     }
 
     /// @inheritdoc IPrescriptions
@@ -115,12 +114,12 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         bytes32 items,
         bytes32 record
     ) external {
-        (Terms memory terms, Progress memory progress) = _requirePharmacy(number, ACCEPTED | DISPENSED);
+        (uint256 terms, Progress memory progress) = _requirePharmacy(number, ACCEPTED | DISPENSED);
         if (block.timestamp > progress.until) revert LeaseIsOver(number, progress.until);
         _requireReviewed(number, terms, record);
         if (items == 0) revert ItemsMissing(number);
         uint80 dispensed = _requireRemaining(number, progress.remaining, quantities);
-        if (substituted != 0) _requireSubstitutable(number, terms.lines & ALL_LINES, substituted, dispensed);
+        if (substituted != 0) _requireSubstitutable(number, terms.lines() & ALL_LINES, substituted, dispensed);
 
         progress.remaining -= dispensed;
         progress.parcel += dispensed;
@@ -128,7 +127,7 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         _moveTo(number, progress, State.Dispensed);
         emit PrescriptionDispensed(
             number,
-            terms.pharmacy,
+            terms.pharmacy(),
             progress.sequence,
             quantities,
             substituted,
@@ -142,8 +141,8 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
 
     /// @inheritdoc IPrescriptions
     function withdrawDispensing(uint64 number, uint16 reason) external {
-        (Terms memory terms, Progress memory progress) = _requirePharmacy(number, DISPENSED);
-        uint40 last = progress.until - leasePeriod + uint40(terms.withdrawMinutes) * 1 minutes;
+        (uint256 terms, Progress memory progress) = _requirePharmacy(number, DISPENSED);
+        uint40 last = progress.until - leasePeriod + uint40(terms.withdrawMinutes()) * 1 minutes;
         if (block.timestamp > last) revert WithdrawalTooLate(number, last);
 
         progress.remaining += progress.parcel;
@@ -151,20 +150,20 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         progress.sequence += 1;
         _moveTo(number, progress, State.Accepted);
         emit DispensingWithdrawn(
-            number, terms.pharmacy, progress.sequence, reason, progress.until, msg.sender
+            number, terms.pharmacy(), progress.sequence, reason, progress.until, msg.sender
         );
     }
 
     /// @inheritdoc IPrescriptions
     function handOver(uint64 number, uint32 courier) external {
-        (Terms memory terms, Progress memory progress) = _requirePharmacy(number, DISPENSED);
-        if (terms.flags & COURIER_ALLOWED == 0) revert CourierForbidden(number);
+        (uint256 terms, Progress memory progress) = _requirePharmacy(number, DISPENSED);
+        if (terms.flags() & COURIER_ALLOWED == 0) revert CourierForbidden(number);
         _requireCourier(courier);
 
         progress.courier = courier;
         _moveTo(number, progress, State.InTransit);
         emit PrescriptionHandedOver(
-            number, terms.pharmacy, courier, progress.sequence, progress.until, msg.sender
+            number, terms.pharmacy(), courier, progress.sequence, progress.until, msg.sender
         );
     }
 
@@ -205,7 +204,7 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
 
     /// @inheritdoc IPrescriptions
     function takeBack(uint64 number) external {
-        (Terms memory terms, Progress memory progress) = _requirePharmacy(number, IN_TRANSIT);
+        (uint256 terms, Progress memory progress) = _requirePharmacy(number, IN_TRANSIT);
         uint32 courier = progress.courier;
         if (block.timestamp <= progress.until && institutions.isActiveAs(courier, Kinds.COURIER)) {
             revert CourierHasIt(number, courier, progress.until);
@@ -214,17 +213,17 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         progress.courier = 0;
         _moveTo(number, progress, State.Dispensed);
         emit ParcelTakenBack(
-            number, terms.pharmacy, courier, progress.sequence, progress.until, msg.sender
+            number, terms.pharmacy(), courier, progress.sequence, progress.until, msg.sender
         );
     }
 
     /// @inheritdoc IPrescriptions
     function deliver(uint64 number, uint64 deadline, bytes calldata confirmation) external {
-        (Terms memory terms, Progress memory progress) = _load(number);
+        (uint256 terms, Progress memory progress) = _load(number);
         _requireState(number, progress.state, DISPENSED | IN_TRANSIT);
         bytes32 act =
             Hashing.deliveryConfirmation(number, progress.sequence, progress.parcel.toLines(), deadline);
-        _requireSigned(number, terms.patient, act, deadline, confirmation);
+        _requireSigned(number, terms.patient(), act, deadline, confirmation);
 
         bool complete = progress.remaining == 0;
         uint32 courier = progress.courier;
@@ -242,15 +241,14 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
     /// @inheritdoc IPrescriptions
     function cancel(uint32 segment, uint64 number, uint16 reason) external {
         _requireIssuedByCaller(segment, number);
-        (Terms memory terms, Progress memory progress) = _load(number);
-        if (progress.state == State.Delivered && terms.repeatsLeft != 0) {
-            emit RepeatsCancelled(number, progress.sequence, terms.repeatsLeft, reason, msg.sender);
-            terms.repeatsLeft = 0;
-            _terms[number] = terms.pack();
+        (uint256 terms, Progress memory progress) = _load(number);
+        if (progress.state == State.Delivered && terms.repeatsLeft() != 0) {
+            emit RepeatsCancelled(number, progress.sequence, terms.repeatsLeft(), reason, msg.sender);
+            _terms[number] = terms.withoutRepeats();
             return;
         }
         if (progress.state == State.Accepted) {
-            _requireOver(number, terms.pharmacy, progress.until);
+            _requireOver(number, terms.pharmacy(), progress.until);
         } else if (progress.state > State.Accepted) {
             revert StateForbids(number, progress.state);
         }
@@ -261,43 +259,42 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
     /// @inheritdoc IPrescriptions
     function requestCancel(uint32 segment, uint64 number, uint16 reason) external {
         _requireIssuedByCaller(segment, number);
-        (Terms memory terms, Progress memory progress) = _load(number);
+        (uint256 terms, Progress memory progress) = _load(number);
         _requireState(number, progress.state, TAKEN);
-        if (terms.flags & CANCEL_REQUESTED != 0) revert CancelIsRequested(number);
+        if (terms.flags() & CANCEL_REQUESTED != 0) revert CancelIsRequested(number);
 
-        terms.flags |= CANCEL_REQUESTED;
-        _terms[number] = terms.pack();
+        _terms[number] = terms.withFlag(CANCEL_REQUESTED);
         emit CancelRequested(number, progress.sequence, reason, msg.sender);
     }
 
     /// @inheritdoc IHandedOver
     function isHandedOver(uint64 number) external view returns (bool) {
-        (Terms memory terms, Progress memory progress) = _load(number);
-        return progress.state == State.Delivered && terms.flags & UNCONFIRMED == 0;
+        (uint256 terms, Progress memory progress) = _load(number);
+        return progress.state == State.Delivered && terms.flags() & UNCONFIRMED == 0;
     }
 
     /// @inheritdoc IPrescriptions
     function prescriptionOf(uint64 number) public view returns (Prescription memory found) {
-        (Terms memory terms, Progress memory progress) = _load(number);
+        (uint256 terms, Progress memory progress) = _load(number);
         found.state = progress.state;
         found.sequence = progress.sequence;
-        found.patient = terms.patient;
-        found.lines = terms.lines >> PrescriptionRecords.MAX_LINES;
-        found.substitutable = terms.lines & ALL_LINES;
-        found.bornOnHold = terms.flags & BORN_ON_HOLD != 0;
+        found.patient = terms.patient();
+        found.lines = terms.lines() >> PrescriptionRecords.MAX_LINES;
+        found.substitutable = terms.lines() & ALL_LINES;
+        found.bornOnHold = terms.flags() & BORN_ON_HOLD != 0;
         found.remaining = progress.remaining.toLines();
         found.parcel = progress.parcel.toLines();
         found.courier = progress.courier;
-        found.repeatsLeft = terms.repeatsLeft;
-        found.withdrawMinutes = terms.withdrawMinutes;
-        found.courierAllowed = terms.flags & COURIER_ALLOWED != 0;
-        found.secondApprover = terms.flags & SECOND_APPROVER != 0;
-        found.reviewed = terms.reviewer != 0;
-        found.cancelRequested = terms.flags & CANCEL_REQUESTED != 0;
-        found.unconfirmed = terms.flags & UNCONFIRMED != 0;
+        found.repeatsLeft = terms.repeatsLeft();
+        found.withdrawMinutes = terms.withdrawMinutes();
+        found.courierAllowed = terms.flags() & COURIER_ALLOWED != 0;
+        found.secondApprover = terms.flags() & SECOND_APPROVER != 0;
+        found.reviewed = terms.reviewer() != 0;
+        found.cancelRequested = terms.flags() & CANCEL_REQUESTED != 0;
+        found.unconfirmed = terms.flags() & UNCONFIRMED != 0;
         if (_isTaken(progress.state)) found.leaseUntil = progress.until;
         if (progress.state == State.Delivered) found.deliveredAt = progress.until;
-        if (found.leaseUntil != 0 || found.deliveredAt != 0) found.pharmacy = terms.pharmacy;
+        if (found.leaseUntil != 0 || found.deliveredAt != 0) found.pharmacy = terms.pharmacy();
     }
 
     /// @inheritdoc IPrescriptions
@@ -308,8 +305,8 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         }
     }
 
-    function _load(uint64 number) private view returns (Terms memory, Progress memory) {
-        return (_terms[number].toTerms(), _progress[number].toProgress());
+    function _load(uint64 number) private view returns (uint256 terms, Progress memory progress) {
+        return (_terms[number], _progress[number].toProgress());
     }
 
     /// @dev Both records as an acceptance now would find them, within the policy of now: the first one,
@@ -321,7 +318,8 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         uint64 number = header.number;
         if (block.timestamp > header.validUntil) revert PrescriptionIsExpired(number, header.validUntil);
         _requireNotHeld(number, header.onHold);
-        (terms, progress) = _load(number);
+        terms = _terms[number].toTerms();
+        progress = _progress[number].toProgress();
         State state = progress.state;
         if (state == State.NotOpened) {
             _open(header, terms, progress);
@@ -397,12 +395,12 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
     function _requirePharmacy(uint64 number, uint256 states)
         private
         view
-        returns (Terms memory terms, Progress memory progress)
+        returns (uint256 terms, Progress memory progress)
     {
         uint32 pharmacy = institutions.authorise(msg.sender, Kinds.PHARMACY);
         (terms, progress) = _load(number);
         _requireState(number, progress.state, states);
-        if (terms.pharmacy != pharmacy) revert NotThePharmacy(number, terms.pharmacy);
+        if (terms.pharmacy() != pharmacy) revert NotThePharmacy(number, terms.pharmacy());
     }
 
     /// @dev Until an acceptance proves the header, and with it that the prescription is not on hold.
@@ -422,10 +420,10 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         if (!institutions.isActiveAs(courier, Kinds.COURIER)) revert NotACourier(courier);
     }
 
-    function _requireReviewed(uint64 number, Terms memory terms, bytes32 record) private view {
-        bool apart = terms.flags & SECOND_APPROVER != 0;
-        if (terms.reviewer == 0 && (apart || record == 0)) revert ReviewMissing(number);
-        if (apart && terms.reviewer == _tag(msg.sender)) revert SecondApproverMissing(number, msg.sender);
+    function _requireReviewed(uint64 number, uint256 terms, bytes32 record) private view {
+        bool apart = terms.flags() & SECOND_APPROVER != 0;
+        if (terms.reviewer() == 0 && (apart || record == 0)) revert ReviewMissing(number);
+        if (apart && terms.reviewer() == _tag(msg.sender)) revert SecondApproverMissing(number, msg.sender);
     }
 
     function _requireState(uint64 number, State state, uint256 states) private pure {
@@ -447,19 +445,17 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         _progress[number] = progress.pack();
     }
 
-    function _cancel(uint64 number, Terms memory terms, Progress memory progress, uint16 reason) private {
-        terms.flags &= ~CANCEL_REQUESTED;
-        _terms[number] = terms.pack();
+    function _cancel(uint64 number, uint256 terms, Progress memory progress, uint16 reason) private {
+        _terms[number] = terms.withoutFlag(CANCEL_REQUESTED);
         _moveTo(number, progress, State.Cancelled);
         emit PrescriptionCancelled(number, progress.sequence, reason, msg.sender);
     }
 
     /// @dev A request to cancel is answered: the pharmacy has gone on.
-    function _refuseCancel(uint64 number, Terms memory terms, uint16 sequence) private {
-        if (terms.flags & CANCEL_REQUESTED == 0) return;
-        terms.flags &= ~CANCEL_REQUESTED;
-        _terms[number] = terms.pack();
-        emit CancelRefused(number, terms.pharmacy, sequence, msg.sender);
+    function _refuseCancel(uint64 number, uint256 terms, uint16 sequence) private {
+        if (terms.flags() & CANCEL_REQUESTED == 0) return;
+        _terms[number] = terms.withoutFlag(CANCEL_REQUESTED);
+        emit CancelRefused(number, terms.pharmacy(), sequence, msg.sender);
     }
 
     /// @dev Each substituted line may be, and is dispensed.

@@ -43,6 +43,7 @@ struct Progress {
 library PrescriptionRecords {
     uint256 internal constant MAX_LINES = 5;
     uint256 private constant LINE_BITS = 16;
+    uint256 private constant FLAGS_AT = 248;
 
     function pack(Terms memory terms) internal pure returns (uint256 word) {
         word = uint160(terms.patient);
@@ -51,7 +52,7 @@ library PrescriptionRecords {
         word |= uint256(terms.withdrawMinutes) << 216;
         word |= uint256(terms.repeatsLeft) << 232;
         word |= uint256(terms.lines) << 240;
-        word |= uint256(terms.flags) << 248;
+        word |= uint256(terms.flags) << FLAGS_AT;
     }
 
     function pack(Progress memory progress) internal pure returns (uint256 word) {
@@ -70,7 +71,7 @@ library PrescriptionRecords {
         terms.withdrawMinutes = uint16(word >> 216);
         terms.repeatsLeft = uint8(word >> 232);
         terms.lines = uint8(word >> 240);
-        terms.flags = uint8(word >> 248);
+        terms.flags = uint8(word >> FLAGS_AT);
     }
 
     function toProgress(uint256 word) internal pure returns (Progress memory progress) {
@@ -80,6 +81,52 @@ library PrescriptionRecords {
         progress.until = uint40(word >> 192);
         progress.sequence = uint16(word >> 232);
         progress.state = IPrescriptions.State(uint8(word >> 248));
+    }
+
+    // Members of packed terms, for acts that change none of them: to unpack all takes more gas.
+
+    function patient(uint256 terms) internal pure returns (address) {
+        return address(uint160(terms));
+    }
+
+    function pharmacy(uint256 terms) internal pure returns (uint32) {
+        return uint32(terms >> 160);
+    }
+
+    function reviewer(uint256 terms) internal pure returns (uint24) {
+        return uint24(terms >> 192);
+    }
+
+    function withdrawMinutes(uint256 terms) internal pure returns (uint16) {
+        return uint16(terms >> 216);
+    }
+
+    function repeatsLeft(uint256 terms) internal pure returns (uint8) {
+        return uint8(terms >> 232);
+    }
+
+    function lines(uint256 terms) internal pure returns (uint8) {
+        return uint8(terms >> 240);
+    }
+
+    function flags(uint256 terms) internal pure returns (uint8) {
+        return uint8(terms >> FLAGS_AT);
+    }
+
+    function withReviewer(uint256 terms, uint24 reviewer_) internal pure returns (uint256) {
+        return terms & ~(uint256(type(uint24).max) << 192) | uint256(reviewer_) << 192;
+    }
+
+    function withoutRepeats(uint256 terms) internal pure returns (uint256) {
+        return terms & ~(uint256(type(uint8).max) << 232);
+    }
+
+    function withFlag(uint256 terms, uint8 flag) internal pure returns (uint256) {
+        return terms | uint256(flag) << FLAGS_AT;
+    }
+
+    function withoutFlag(uint256 terms, uint8 flag) internal pure returns (uint256) {
+        return terms & ~(uint256(flag) << FLAGS_AT);
     }
 
     /// @dev At most five; who calls has counted them.
