@@ -34,8 +34,8 @@ test: setup ## Run every check and every test
 	$(MAKE) pytest
 	$(MAKE) ape-test
 
-pytest: setup ## Run the Python tests
-	$(BIN)/pytest
+pytest: setup ## Run the Python tests, two files at a time
+	$(BIN)/pytest -p xdist -n 2 --dist loadfile
 
 ape-test: setup ## Run the contract tests on Anvil
 	APE_DATA_FOLDER="$(CURDIR)/.venv/ape" $(BIN)/ape test tests/contracts
