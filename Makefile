@@ -12,7 +12,7 @@ SEED ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test pytest ape-test simulate soak peers check lint format artifacts snapshots lock clean
+.PHONY: help setup proofs-setup demo test pytest ape-test simulate soak peers check lint format artifacts snapshots lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ setup: ## Create .venv with the locked packages, Anvil, the compiler and medledg
 	@command -v $(PYTHON) >/dev/null 2>&1 || { echo 'setup: no Python found; install Python 3.11 or 3.12' \
 		'or name one: make setup PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@$(PYTHON) toolchain/setup.py
+
+proofs-setup: setup
+	@$(PYTHON) toolchain/setup.py --proofs
 
 demo: setup ## Run the whole story on the sample in examples/
 	$(BIN)/medledger demo --data examples/synthea
@@ -69,6 +72,7 @@ snapshots: setup ## Write snapshots/gas.json anew, after a contract changed on p
 lock: setup ## Resolve the lock files again (UPGRADE=1: to the newest versions)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --output-file requirements.lock $(LOCK_OPTIONS)
 	cd toolchain && ../$(BIN)/uv pip compile node-requirements.in --output-file node-requirements.lock $(LOCK_OPTIONS)
+	cd toolchain && ../$(BIN)/uv pip compile proofs-requirements.in --output-file proofs-requirements.lock $(LOCK_OPTIONS)
 	cd toolchain && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 	cd benchmarks/peers && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 

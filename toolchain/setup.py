@@ -1,6 +1,7 @@
 """Set up everything that building, testing and the demo need, inside this repository.
 
-    python3 toolchain/setup.py
+    python3 toolchain/setup.py             # what builds and tests
+    python3 toolchain/setup.py --proofs    # .venv/proofs beside it: halmos, slither, Forge
 
 It needs Python 3.11 or 3.12 and a package index for Python and for npm, no root and no Node. It
 leaves `.venv/` with the locked Python packages, `medledger` itself, Anvil, Ganache and the Solidity
@@ -36,6 +37,8 @@ LOG = VENV / "setup.log"
 
 PYTHON_LOCK = ROOT / "requirements.lock"
 NODE_LOCK = TOOLCHAIN / "node-requirements.lock"
+PROOFS = VENV / "proofs"
+PROOFS_LOCK = TOOLCHAIN / "proofs-requirements.lock"
 NPM_FILES = (TOOLCHAIN / "package.json", TOOLCHAIN / "package-lock.json")
 NODE_MODULES = TOOLCHAIN / "node_modules"
 
@@ -62,10 +65,13 @@ class SetupError(Exception):
 
 def main() -> int:
     """Run all steps and return the exit code."""
+    steps = [environment, packages, project, node, npm, commands]
+    if "--proofs" in sys.argv[1:]:
+        steps.append(proofs)
     try:
         check_python()
         with exclusive():
-            steps_taken = [step() for step in (environment, packages, project, node, npm, commands)]
+            steps_taken = [step() for step in steps]
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)
         return 1
@@ -172,7 +178,7 @@ def npm() -> bool:
     own_npm = BIN / "npm"
 
     def install() -> None:
-        say("installing Anvil, Ganache, the Solidity compiler and OpenZeppelin from npm")
+        say("installing Anvil, Forge, Ganache, the Solidity compiler and OpenZeppelin from npm")
         executable = own_npm if own_npm.exists() else "npm"
         run(
             [executable, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
@@ -190,7 +196,7 @@ def commands() -> bool:
     compiler = VENV / "solcx" / f"solc-v{SOLC}"
 
     def write() -> None:
-        relink(BIN / "anvil", anvil_binary())
+        relink(BIN / "anvil", foundry_binary("anvil"))
         script(BIN / "ganache", run_node(NODE_MODULES / "ganache" / "dist" / "node" / "cli.js"))
         compiler.parent.mkdir(exist_ok=True)
         script(BIN / "solc", solc_script())
@@ -200,6 +206,23 @@ def commands() -> bool:
     key = digest(Path(__file__), *NPM_FILES)
     made = (BIN / "anvil", BIN / "ganache", BIN / "solc", compiler)
     return once("commands", key, write, made=made)
+
+
+def proofs() -> bool:
+    """Create the environment of the proofs inside the first: halmos, slither and Forge."""
+
+    def create() -> None:
+        say("installing halmos and slither of toolchain/proofs-requirements.lock (about a minute)")
+        shutil.rmtree(PROOFS, ignore_errors=True)
+        run([sys.executable, "-m", "venv", PROOFS], "python -m venv failed for .venv/proofs")
+        pip_install("--requirement", str(PROOFS_LOCK), python=PROOFS / "bin" / "python")
+        relink(PROOFS / "bin" / "forge", foundry_binary("forge"))
+        # solc-select, which slither brings, has a "solc" of its own that downloads.
+        relink(PROOFS / "bin" / "solc", BIN / "solc")
+
+    made = tuple(PROOFS / "bin" / name for name in ("halmos", "slither", "yices-smt2", "forge"))
+    key = digest(str(PROOFS), sys.version, Path(__file__), PROOFS_LOCK, *NPM_FILES)
+    return once("proofs", key, create, made=made)
 
 
 # What the steps need.
@@ -228,21 +251,22 @@ def is_new_enough(candidate: Path) -> bool:
     return match is not None and int(match[1]) >= OLDEST_NODE
 
 
-def anvil_binary() -> Path:
-    """Anvil of the npm package, or of the machine where npm has none for this platform."""
-    packaged = NODE_MODULES / "@foundry-rs" / "anvil-linux-amd64" / "bin" / "anvil"
+def foundry_binary(name: str) -> Path:
+    """A tool of the npm package, or of the machine where npm has none for this platform."""
+    packaged = NODE_MODULES / "@foundry-rs" / f"{name}-linux-amd64" / "bin" / name
     if packaged.exists():
         return packaged
-    elsewhere = [folder for folder in os.get_exec_path() if Path(folder) != BIN]
-    installed = shutil.which("anvil", path=os.pathsep.join(elsewhere))
+    own = (BIN, PROOFS / "bin")
+    elsewhere = [folder for folder in os.get_exec_path() if Path(folder) not in own]
+    installed = shutil.which(name, path=os.pathsep.join(elsewhere))
     if installed:
         return Path(installed)
     if (platform.system(), platform.machine()) == ("Linux", "x86_64"):
         (STAMPS / "npm").unlink(missing_ok=True)
-        raise SetupError("npm left Anvil out after a broken download; run make setup again")
+        raise SetupError(f"npm left {name} out after a broken download; run make setup again")
     raise SetupError(
-        "the lock file holds Anvil for Linux on x86-64 only, this is "
-        f"{platform.system()} on {platform.machine()}; install Foundry, so that anvil is on the "
+        f"the lock file holds {name} for Linux on x86-64 only, this is "
+        f"{platform.system()} on {platform.machine()}; install Foundry, so that {name} is on the "
         "PATH, and run make setup again"
     )
 
@@ -274,10 +298,10 @@ def locked(name: str) -> str:
     return match[0]
 
 
-def pip_install(*arguments: str) -> None:
+def pip_install(*arguments: str, python: Path = BIN / "python") -> None:
     """Install into the environment, from files whose hashes are in a lock file only."""
     run(
-        [BIN / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes",
+        [python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes",
          "--disable-pip-version-check", *arguments],
         "pip could not install the locked packages; check that this machine reaches a Python "
         "package index (python3 -m pip config list) and run make setup again",
