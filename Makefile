@@ -12,7 +12,7 @@ SEED ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup proofs-setup demo test pytest ape-test simulate soak peers slither coverage check lint format artifacts snapshots lock clean
+.PHONY: help setup proofs-setup demo test pytest ape-test simulate soak peers prove slither coverage mutants check lint format artifacts snapshots lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,11 +48,18 @@ soak: setup ## Run 500 seeds, and every step of the crash walk (takes an hour or
 peers: setup ## Compare with OpenAttestation and EAS on the same bills
 	$(BIN)/python -m benchmarks.peers.run $(ARGS)
 
+prove: proofs-setup ## Prove the properties in proofs/, and that each fails on a broken contract
+	$(BIN)/python toolchain/build_artifacts.py --check
+	$(BIN)/python -m proofs.prove $(ARGS)
+
 slither: proofs-setup ## Analyse the contracts; fails on a finding without an answer
 	.venv/proofs/bin/python proofs/analyse.py
 
 coverage: setup ## Run the contract tests and print what of contracts/ they never execute
 	MEDLEDGER_COVERAGE=1 APE_DATA_FOLDER="$(CURDIR)/.venv/ape" $(BIN)/ape test tests/contracts
+
+mutants: setup ## Break the contracts one rule at a time; fails where no contract test notices
+	$(BIN)/python -m proofs.mutate $(ARGS)
 
 check: setup lint ## Check style, types, layers and that the artifacts match the contracts
 	$(BIN)/mypy
