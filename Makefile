@@ -42,8 +42,8 @@ ape-test: setup ## Run the contract tests on Anvil
 simulate: setup ## Run one seed of the simulation (SEED=1)
 	MEDLEDGER_SEED=$(SEED) $(BIN)/pytest tests/simulation/test_seeds.py -s
 
-soak: setup ## Run 500 seeds, and every step of the crash walk (takes an hour or more)
-	MEDLEDGER_SOAK=1 $(BIN)/pytest tests/simulation tests/faults --timeout=7200
+soak: setup ## Run 500 seeds, every step of the crash walk, 50,000 acts of the model (takes an hour or more)
+	MEDLEDGER_SOAK=1 $(BIN)/pytest tests/simulation tests/faults tests/model --timeout=7200
 
 peers: setup ## Compare with OpenAttestation and EAS on the same bills
 	$(BIN)/python -m benchmarks.peers.run $(ARGS)
