@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from toolchain.build_artifacts import compile_sources, compiler_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "proofs" / "mutants.toml"
@@ -31,6 +33,7 @@ class Mutant:
     tests: tuple[str, ...]
     property: str | None = None
     deployed: tuple[str, ...] | None = None
+    model: tuple[str, ...] = ()
 
     def apply(self, root: Path) -> None:
         """Break the rule in the copy at `root`."""
@@ -56,6 +59,17 @@ def mutants() -> list[Mutant]:
         )
         for row in table
     ]
+
+
+def creation_codes(mutant: Mutant, names: Sequence[str], root: Path) -> dict[str, str]:
+    """Creation code of these contracts by name, compiled as they ship from the copy at `root`."""
+    files = {f"contracts/{mutant.file}", *(f"contracts/{name}.sol" for name in names)}
+    sources = {file: {"content": (root / file).read_text("utf-8")} for file in sorted(files)}
+    contracts = compile_sources(sources, compiler_settings())["contracts"]
+    return {
+        name: "0x" + contracts[f"contracts/{name}.sol"][name]["evm"]["bytecode"]["object"]
+        for name in names
+    }
 
 
 @contextmanager

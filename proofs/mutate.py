@@ -1,11 +1,15 @@
 """Break the contracts one rule at a time, and see the contract tests fail.
 
-    .venv/bin/python -m proofs.mutate [--only WORD] [--budget MINUTES]
+    .venv/bin/python -m proofs.mutate [--only WORD] [--budget MINUTES] [--model]
     .venv/bin/python -m proofs.mutate --machine Claims --tests test_claims.py --budget 60
 
 Each mutant of `mutants.toml` is applied to a copy, where the tests of its contract run until the
 first failure. A mutant that they let live is an error. The tests are seen to pass on the copy
 without a mutant before anything else, so that no mutant is killed by a fault of the copy.
+
+Where `mutants.toml` says so, the model of the rules (tests/model/) must find the mutant, too: the
+contracts of `model` are compiled with it, and put in place of those that ship. `--model` runs
+nothing else.
 
 With `--machine`, slither-mutate makes the mutants of one contract by itself and prints those that
 live. Which of them matter is for a reader to say, so it never fails.
@@ -14,15 +18,20 @@ live. Which of them matter is for a reader to say, so it never fails.
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from proofs.copies import ROOT, Mutant, copy, mutants
+from proofs.copies import ROOT, Mutant, copy, creation_codes, mutants
+from toolchain.build_artifacts import ARTIFACTS
 
 TIMEOUT_SECONDS = 900
+MODEL = "tests/model/test_model.py"
 
 # With which slither-mutate compiles, to see whether a mutant is Solidity at all: as fast as can be.
 FORGE = """
@@ -46,36 +55,62 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", default="", help="mutants whose rule holds this word")
     parser.add_argument("--budget", type=float, default=60, help="minutes (default: %(default)s)")
+    parser.add_argument("--model", action="store_true", help="only the model of the rules")
     parser.add_argument("--machine", metavar="CONTRACT", help="let slither-mutate break it")
     parser.add_argument("--tests", default="", help="with --machine: the test file to run")
     arguments = parser.parse_args()
     if arguments.machine:
         return machine(arguments.machine, arguments.tests, arguments.budget)
 
-    chosen = [mutant for mutant in mutants() if arguments.only.lower() in mutant.rule.lower()]
+    chosen = [
+        mutant
+        for mutant in mutants()
+        if arguments.only.lower() in mutant.rule.lower() and (mutant.model or not arguments.model)
+    ]
     if not chosen:
         parser.error(f"no rule has {arguments.only!r} in it")
-    started = time.monotonic()
-    files = sorted({file for mutant in chosen for file in mutant.tests})
-    if not passes(None, files):
+    if not are_sound(chosen, arguments.model):
         print("mutants: the tests do not pass on the contracts as they are", file=sys.stderr)
         return 1
 
-    survivors, left = 0, 0
+    started, survivors, left = time.monotonic(), 0, 0
     for mutant in chosen:
         if time.monotonic() - started > arguments.budget * 60:
             left += 1
-            continue
-        begun = time.monotonic()
-        alive = passes(mutant, list(mutant.tests))
-        survivors += alive
-        word = "SURVIVES" if alive else "killed"
-        print(
-            f"{word:8} {time.monotonic() - begun:4.0f} s  {mutant.file}: {mutant.rule}", flush=True
-        )
+        else:
+            survivors += survives(mutant, arguments.model)
     total = time.monotonic() - started
     print(f"mutants: {len(chosen)} in {total:.0f} s, {survivors} survive, {left} out of budget")
     return int(survivors + left > 0)
+
+
+def are_sound(chosen: list[Mutant], only_model: bool) -> bool:
+    """Whether what is to kill these mutants passes where there is none."""
+    files = sorted({file for mutant in chosen for file in mutant.tests})
+    if not only_model and not passes(None, files):
+        return False
+    return model_fails(None) is None if any(mutant.model for mutant in chosen) else True
+
+
+def survives(mutant: Mutant, only_model: bool) -> int:
+    """How many of those that should kill it do not; prints each."""
+    alive = 0
+    if not only_model:
+        begun = time.monotonic()
+        alive += report(mutant, "tests", begun, not passes(mutant, list(mutant.tests)))
+    if mutant.model:
+        begun = time.monotonic()
+        place = model_fails(mutant)
+        alive += report(mutant, place or "model", begun, place is not None)
+    return alive
+
+
+def report(mutant: Mutant, by: str, begun: float, is_killed: bool) -> int:
+    """Print what became of a mutant; 1 where it lives."""
+    word = "killed" if is_killed else "SURVIVES"
+    taken = time.monotonic() - begun
+    print(f"{word:8} {taken:4.0f} s  {mutant.file}: {mutant.rule} ({by})", flush=True)
+    return int(not is_killed)
 
 
 def passes(mutant: Mutant | None, files: list[str]) -> bool:
@@ -104,6 +139,33 @@ def passes(mutant: Mutant | None, files: list[str]) -> bool:
         if run.returncode not in (0, 1) or " error" in run.stdout.splitlines()[-1]:
             raise SystemExit(f"mutants: ape ended with {run.returncode}\n{run.stdout[-3000:]}")
         return run.returncode == 0
+
+
+def model_fails(mutant: Mutant | None) -> str | None:
+    """At which seed and step the model finds the mutant; None where it does not."""
+    with copy(mutant) as root:
+        (root / "src").unlink()
+        shutil.copytree(ROOT / "src", root / "src")
+        if mutant is not None:
+            for name, code in creation_codes(mutant, mutant.model, root).items():
+                path = root / ARTIFACTS.relative_to(ROOT) / f"{name}.json"
+                artifact = json.loads(path.read_text("utf-8"))
+                path.write_text(json.dumps(artifact | {"bytecode": code}), "utf-8")
+        run = subprocess.run(
+            [ROOT / ".venv" / "bin" / "pytest", MODEL, "--exitfirst", "--quiet"],
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(root / "src")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+        )
+        if run.returncode == 0:
+            return None
+        place = re.search(r"AssertionError: (seed \d+, step \d+, after \d+ steps)", run.stdout)
+        if run.returncode != 1 or place is None:
+            raise SystemExit(f"mutants: pytest ended with {run.returncode}\n{run.stdout[-3000:]}")
+        return f"model: {place[1]}"
 
 
 def machine(contract: str, tests: str, budget: float) -> int:

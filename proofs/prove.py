@@ -19,8 +19,8 @@ import sys
 import time
 from pathlib import Path
 
-from proofs.copies import ROOT, Mutant, copy, mutants
-from toolchain.build_artifacts import ARTIFACTS, compile_sources, compiler_settings
+from proofs.copies import ROOT, Mutant, copy, creation_codes, mutants
+from toolchain.build_artifacts import ARTIFACTS
 
 PROPERTY = re.compile(r"function (check_\w+)")
 HOLDS, COUNTEREXAMPLE, STOPPED = 0, 1, -1
@@ -74,14 +74,7 @@ def broken_codes(mutant: Mutant, root: Path) -> dict[str, str]:
     """Creation code of the contracts that a mutant changes and its property deploys, by name."""
     if mutant.deployed == ():
         return {}
-    names = mutant.deployed or (Path(mutant.file).stem,)
-    files = {f"contracts/{mutant.file}", *(f"contracts/{name}.sol" for name in names)}
-    sources = {file: {"content": (root / file).read_text("utf-8")} for file in sorted(files)}
-    contracts = compile_sources(sources, compiler_settings())["contracts"]
-    return {
-        name: "0x" + contracts[f"contracts/{name}.sol"][name]["evm"]["bytecode"]["object"]
-        for name in names
-    }
+    return creation_codes(mutant, mutant.deployed or (Path(mutant.file).stem,), root)
 
 
 def properties() -> list[str]:

@@ -11,6 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROOFS = ROOT / "proofs"
 
+ABSTRACT = {"ClaimBook", "DocumentLedger", "PatientActs", "SignedActs"}
+
 
 @pytest.fixture(scope="module")
 def mutants():
@@ -49,8 +51,18 @@ def test_mutants__tests_that_they_name__exist(mutants):
 def test_mutants__what_they_deploy__is_a_contract(mutants):
     for mutant in mutants:
         names = mutant.get("deployed", [Path(mutant["file"]).stem] if "property" in mutant else [])
-        for name in names:
+        for name in [*names, *mutant.get("model", [])]:
             assert (ROOT / "contracts" / f"{name}.sol").is_file(), mutant["rule"]
+
+
+def test_mutants__that_the_model_finds__are_ten_at_least_over_all_contracts(mutants):
+    found = [mutant for mutant in mutants if "model" in mutant]
+    ships = (
+        {path.stem for path in (ROOT / "contracts").glob("*.sol")} - ABSTRACT - {"SettlementToken"}
+    )
+
+    assert len(found) >= 10
+    assert {name for mutant in found for name in mutant["model"]} == ships
 
 
 def test_properties__every_one__is_refuted_by_a_mutant(mutants, properties):
@@ -62,6 +74,7 @@ def test_proofs_page__table_of_rules__is_that_of_the_mutants(mutants):
     rows = []
     for mutant in mutants:
         tests = ", ".join(f"`{name}`" for name in mutant["tests"])
+        tests += ", the model" if "model" in mutant else ""
         refuted = f"`{mutant['property']}`" if "property" in mutant else ""
         rows.append(f"| {mutant['rule']} | {tests} | {refuted} |")
 
