@@ -5,7 +5,6 @@ import {IClaims} from "contracts/interfaces/IClaims.sol";
 import {IEscrow} from "contracts/interfaces/IEscrow.sol";
 import {IInstitutions} from "contracts/interfaces/IInstitutions.sol";
 import {IInvoices} from "contracts/interfaces/IInvoices.sol";
-import {ILicences} from "contracts/interfaces/ILicences.sol";
 import {IPrescriptions} from "contracts/interfaces/IPrescriptions.sol";
 import {IRecords} from "contracts/interfaces/IRecords.sol";
 import {Hashing} from "contracts/libraries/Hashing.sol";
@@ -24,7 +23,6 @@ abstract contract Fixture {
     uint16 internal constant CURRENCY = 156;
     uint32 internal constant BILL_CODE = 46060126;
     uint32 internal constant PRESCRIPTION_CODE = 46990126;
-    uint32 internal constant LICENCE_CODE = 33080126;
     uint32 internal constant RECORD_CODE = 21020126;
     uint64 internal constant SERIALS = 10 ** 10;
 
@@ -34,19 +32,16 @@ abstract contract Fixture {
     address internal constant OTHER_PHARMACY = address(0x54);
     address internal constant PAYER = address(0x55);
     address internal constant OTHER_PAYER = address(0x56);
-    address internal constant AUTHORITY = address(0x57);
     address internal constant PAYEE = address(0x58);
 
     IInstitutions internal institutions;
     IInvoices internal invoices;
     IClaims internal claims;
     IEscrow internal escrow;
-    ILicences internal licences;
     IPrescriptions internal prescriptions;
     IRecords internal records;
     Patient internal patient;
 
-    uint32 internal authorityId;
     uint32 internal hospitalId;
     uint32 internal pharmacyId;
     uint32 internal payerId;
@@ -68,7 +63,7 @@ abstract contract Fixture {
         vm.warp(START);
         institutions =
             IInstitutions(_deploy("Institutions", abi.encode(keccak256("supervisor"), uint24(460000), SUPERVISOR)));
-        licences = ILicences(_deploy("Licences", abi.encode(institutions)));
+        address licences = _deploy("Licences", abi.encode(institutions));
         address policies = _deploy("PrescriptionPolicies", abi.encode(institutions, licences));
         prescriptions = IPrescriptions(_deploy("Prescriptions", abi.encode(institutions, policies, LEASE_PERIOD)));
         records = IRecords(_deploy("Records", abi.encode(institutions)));
@@ -81,7 +76,6 @@ abstract contract Fixture {
             IClaims(_deploy("Claims", abi.encode(institutions, invoices, prescriptions, escrow, LOCK_PERIOD)));
         patient = new Patient();
 
-        authorityId = _accredit(Kinds.AUTHORITY, AUTHORITY);
         hospitalId = _accredit(Kinds.HOSPITAL, HOSPITAL);
         pharmacyId = _accredit(Kinds.PHARMACY, PHARMACY);
         _accredit(Kinds.PHARMACY, OTHER_PHARMACY);
@@ -119,19 +113,6 @@ abstract contract Fixture {
         issued.head = Hashing.TreeHead(number, 1, segment, uint64(block.timestamp));
     }
 
-    /// @notice Segment and number of an opened licence, the only one of its batch.
-    function openLicence(uint40 validFrom, uint40 validUntil) internal returns (uint32 segment, uint64 number) {
-        number = LICENCE_CODE * SERIALS + 1;
-        vm.prank(SUPERVISOR);
-        segment = licences.allot(authorityId, LICENCE_CODE, 1, 1, false);
-        Hashing.LicenceHeader memory header =
-            Hashing.LicenceHeader(number, address(patient), 1, validFrom, validUntil, keccak256("body"));
-        bytes32 root = this.licenceLeaf(header);
-        vm.prank(AUTHORITY);
-        licences.issue(segment, number, 1, root);
-        licences.open(header, Hashing.TreeHead(number, 1, segment, uint64(block.timestamp)), new bytes32[](0));
-    }
-
     /// @notice The number of an opened record of the patient, the only one of its batch.
     function openRecord() internal returns (uint64 number) {
         number = RECORD_CODE * SERIALS + 1;
@@ -163,11 +144,6 @@ abstract contract Fixture {
     /// @dev As above.
     function prescriptionLeaf(Hashing.PrescriptionHeader calldata header) external pure returns (bytes32) {
         return Hashing.prescriptionLeaf(header);
-    }
-
-    /// @dev As above.
-    function licenceLeaf(Hashing.LicenceHeader calldata header) external pure returns (bytes32) {
-        return Hashing.licenceLeaf(header);
     }
 
     /// @dev As above.
