@@ -94,6 +94,17 @@ def test_pay__bill_on_hold__is_paid(payments, invoices, bill_segment, hospital, 
         assert status_of(payments, batch.number()) == PaymentStatus.PAID
 
 
+def test_pay__ledger_is_paused__what_is_owed_is_paid(
+    payments, invoices, supervisor, issue_bills, pay
+):
+    batch = issue_bills()
+    invoices.pause(sender=supervisor)
+
+    pay(batch)
+
+    assert status_of(payments, batch.number()) == PaymentStatus.PAID
+
+
 def test_pay__bill_reversed_in_part__only_the_rest_is_due(
     payments, invoices, token, account, bill_segment, hospital, stranger, issue_bills,
     issue_red_letters, pay,
