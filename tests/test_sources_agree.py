@@ -33,8 +33,8 @@ def test_enum__of_each_state__has_soliditys_names_in_its_order(enum: type[IntEnu
     ]
 
 
-def test_enums__of_all_contracts__are_the_four_that_python_has() -> None:
-    assert set(ENUMS) == {"Hold", "Standing", "State", "Status"}
+def test_enums__of_all_contracts__are_the_five_that_python_has() -> None:
+    assert set(ENUMS) == {"Hold", "PaymentStatus", "Standing", "State", "Status"}
 
 
 def test_kinds__each_bit__is_the_contracts() -> None:
@@ -68,6 +68,7 @@ def test_kinds_of_document__each__has_one_entry_with_a_branch_of_its_own() -> No
         "CLAIM_WITHDRAWAL",
         "PAYER_WAIVER",
         "PAYMENT_CONFIRMATION",
+        "BILL_PAYMENT",
         "ACCEPT_AUTHORISATION",
         "DELIVERY_CONFIRMATION",
         "BATCH_ENDORSEMENT",
@@ -98,7 +99,7 @@ def test_type_string__of_each_header__has_the_structs_members() -> None:
 def test_type_hashes__of_all_solidity__are_known_to_python() -> None:
     names = re.findall(r"(\w+)_TYPEHASH\s*=", SOURCES["Hashing"])
 
-    assert len(names) == 14
+    assert len(names) == 15
     assert all(hasattr(hashing, f"{name}_TYPE") for name in names)
 
 

@@ -48,7 +48,7 @@ from typing import Any
 from medledger.chain.contract import Call, Contract
 from medledger.core.claims import {", ".join(sorted(CLAIM_STRUCTS))}
 from medledger.core.hashing import {", ".join(sorted(HASHED_STRUCTS))}
-from medledger.core.states import Hold, Standing, State, Status
+from medledger.core.states import Hold, PaymentStatus, Standing, State, Status
 
 '''
 

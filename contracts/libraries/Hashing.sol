@@ -140,6 +140,8 @@ library Hashing {
         keccak256("PayerWaiver(uint64 number,uint32 payer,uint32 sequence,uint64 deadline)");
     bytes32 internal constant PAYMENT_CONFIRMATION_TYPEHASH =
         keccak256("PaymentConfirmation(uint64 number,uint32 payer,bytes32 payment,uint64 deadline)");
+    bytes32 internal constant BILL_PAYMENT_TYPEHASH =
+        keccak256("BillPayment(uint64 number,uint64 amount,bytes32 payment,uint64 deadline)");
     bytes32 internal constant ACCEPT_AUTHORISATION_TYPEHASH = keccak256(
         "AcceptAuthorisation(uint64 number,uint32 pharmacy,uint16 sequence,uint64 deadline)"
     );
@@ -260,6 +262,14 @@ library Hashing {
         returns (bytes32)
     {
         return keccak256(abi.encode(PAYMENT_CONFIRMATION_TYPEHASH, number, payer, payment, deadline));
+    }
+
+    function billPayment(uint64 number, uint64 amount, bytes32 payment, uint64 deadline)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(BILL_PAYMENT_TYPEHASH, number, amount, payment, deadline));
     }
 
     function acceptAuthorisation(uint64 number, uint32 pharmacy, uint16 sequence, uint64 deadline)

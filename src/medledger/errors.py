@@ -566,9 +566,32 @@ class NotTheIssuer(Refusal):
     message = "institution {institution} did not issue bill {number}"
 
 
+class BillIsPaid(Refusal):
+    message = "bill {number} has been paid"
+
+
+class PaymentIsStated(Refusal):
+    message = "the hospital has stated a payment off chain of bill {number}"
+    hint = "the patient confirms it, or the hospital withdraws it"
+
+
+class PaymentNotStated(Refusal):
+    message = "no payment off chain of bill {number} is stated and unconfirmed"
+    hint = "the hospital states it first: medledger payment state"
+
+
+class PayeeDiffers(Refusal):
+    message = "the hospital of bill {number} is paid at {account}, not at {payee}"
+    hint = "at the zero address it takes no tokens: medledger payment account sets another"
+
+
+class OverDue(Refusal):
+    message = "the payment of bill {number} is {amount}, and {due} are due (minor units)"
+
+
 class CurrencyNotPaid(Refusal):
     message = "bill {number} is in currency {currency}, which this deployment pays nothing in"
-    hint = "let the patient sign without a payee: payment is then off chain"
+    hint = "pay off chain; for a claim, the patient signs without a payee then"
 
 
 class TooManyLocks(Refusal):

@@ -100,6 +100,8 @@ def test_deploy__on_a_chain__the_manifest_is_what_the_chain_holds(rpc: Rpc) -> N
     assert (ledgers.escrow.token(), ledgers.escrow.currency()) == (token, 840)
     assert ledgers.escrow.claims() == ledgers.claims.address
     assert ledgers.claims.escrow() == ledgers.escrow.address
+    assert (ledgers.payments.token(), ledgers.payments.currency()) == (token, 840)
+    assert ledgers.payments.invoices() == ledgers.invoices.address
 
 
 def test_deploy__without_a_settlement_token__there_is_no_escrow(
@@ -107,6 +109,7 @@ def test_deploy__without_a_settlement_token__there_is_no_escrow(
 ) -> None:
     assert "Escrow" not in manifest.contracts
     assert deployment.ledgers.claims.escrow() == ZERO_ADDRESS
+    assert deployment.ledgers.payments.token() == ZERO_ADDRESS
     with pytest.raises(NoSettlementToken):
         _ = deployment.ledgers.escrow
 
@@ -120,6 +123,7 @@ def test_deploy__contracts_that_name_each_other__all_do(deployment: Deployment) 
         ledgers.invoices.institutions(),
         ledgers.claims.institutions(),
         ledgers.prescriptions.institutions(),
+        ledgers.payments.institutions(),
     } == {ledgers.institutions.address}
 
 

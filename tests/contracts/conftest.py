@@ -35,6 +35,7 @@ from medledger.core.hashing import (
     AccessGrant,
     AccessRevocation,
     BatchEndorsement,
+    BillPayment,
     ClaimAuthorisation,
     ClaimWithdrawal,
     DeliveryConfirmation,
@@ -545,6 +546,11 @@ def invoices(with_claims: tuple[Any, Any, Any]) -> Any:
 @steady
 def escrow(with_claims: tuple[Any, Any, Any]) -> Any:
     return with_claims[1]
+
+
+@pytest.fixture(scope="session")
+def payments(project: Any, invoices: Any, token: Any, supervisor: Any) -> Any:
+    return project.Payments.deploy(invoices, token, 156, sender=supervisor)
 
 
 @steady
@@ -1146,6 +1152,26 @@ def sign_confirmation(
     ) -> bytes:
         message = PaymentConfirmation(number, ids[payer], payment, deadline)
         return key.sign(message, "Invoice", chain.chain_id, claims.address)
+
+    return sign
+
+
+@steady
+def sign_bill_payment(payments: Any, chain: Any, patient: PatientKey) -> Callable[..., bytes]:
+    """The patient's signature: this bill is paid off chain."""
+    default_key = patient
+
+    def sign(
+        number: int,
+        amount: int,
+        payment: bytes,
+        deadline: int = FAR_FUTURE,
+        *,
+        key: PatientKey = default_key,
+        contract: str | None = None,
+    ) -> bytes:
+        message = BillPayment(number, amount, payment, deadline)
+        return key.sign(message, "Invoice", chain.chain_id, contract or payments.address)
 
     return sign
 

@@ -23,13 +23,22 @@ NEW_KEY = "0x" + "77" * 20
 
 @pytest.fixture(scope="module")
 def bills(
-    invoices, claims, issue_bills, issue_red_letters, lock, hospital, payer, stranger, bill_segment
+    invoices,
+    claims,
+    payments,
+    issue_bills,
+    issue_red_letters,
+    lock,
+    hospital,
+    payer,
+    stranger,
+    bill_segment,
 ):
     """A bill for each act, in the state in which the act is allowed."""
     names = (
         *("to_lock", "locked", "at_once", "many_at_once", "to_hold", "held", "to_reverse"),
         *("red_letter", "partly", "to_paper", "on_paper", "unused", "settled", "booked"),
-        "recouped",
+        *("recouped", "stated"),
     )
     batch = issue_bills(len(names))
     found = dict(zip(names, (header.number for header in batch.headers), strict=True))
@@ -40,6 +49,7 @@ def bills(
         lock(found[name], payer, 1_000)
     for name in ("settled", "booked", "recouped"):
         claims.settle(found[name], DECISION, sender=payer)
+    payments.state(bill_segment.id, found["stated"], 1_000, ROOT, sender=hospital)
     claims.book(found["booked"], sender=payer)
     claims.recoup(found["recouped"], 500, 1, EXPLANATION, sender=payer)
     return SimpleNamespace(
@@ -123,12 +133,15 @@ def ledgers(
 
 
 @pytest.fixture
-def contracts(invoices, claims, escrow, prescriptions, policies, licences, records, institutions):
+def contracts(
+    invoices, claims, escrow, payments, prescriptions, policies, licences, records, institutions
+):
     return {
         "institutions": institutions,
         "invoices": invoices,
         "claims": claims,
         "escrow": escrow,
+        "payments": payments,
         "policies": policies,
         "prescriptions": prescriptions,
         "licences": licences,
@@ -290,6 +303,9 @@ ACTS = {
     "claims.archive": ("payer", lambda w: (w.bills.booked,)),
     "escrow.deposit": ("payer", lambda w: (w.deposited,)),
     "escrow.withdraw": ("payer", lambda w: (w.deposited, w.payers_key)),
+    "payments.setAccount": ("hospital", lambda w: (NEW_KEY,)),
+    "payments.state": ("hospital", lambda w: (w.bill_segment, w.bills.unused, 1_000, ROOT)),
+    "payments.withdraw": ("hospital", lambda w: (w.bill_segment, w.bills.stated)),
     "prescriptions.cancel": ("hospital", lambda w: (w.order_segment, w.orders.to_accept, 1)),
     "prescriptions.requestCancel": (
         "hospital",
@@ -417,8 +433,8 @@ def test_act__a_second_after_the_accreditation__is_refused(
 
 def test_acts__every_write_function_of_an_institution__is_in_the_table(contracts):
     # Functions that anyone may call: the proof, or the patient's signature, is the authority, or
-    # that of each act in it; `pay` is for Claims alone. The keys of an institution have their
-    # rules in test_institutions.py.
+    # that of each act in it; the escrow's `pay` is for Claims alone. The keys of an institution
+    # have their rules in test_institutions.py.
     anyone = {
         "invoices.open",
         "licences.open",
@@ -428,6 +444,8 @@ def test_acts__every_write_function_of_an_institution__is_in_the_table(contracts
         "prescriptions.deliver",
         "prescriptions.multicall",
         "escrow.pay",
+        "payments.pay",
+        "payments.confirm",
         "institutions.addOperator",
         "institutions.removeOperator",
     }

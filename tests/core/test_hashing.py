@@ -16,6 +16,7 @@ from tests.vectors.make_vectors import HEADER_TYPES, MESSAGE_TYPES, domain
 from medledger.core import hashing
 from medledger.core.hashing import (
     AcceptAuthorisation,
+    BillPayment,
     ClaimAuthorisation,
     ClaimWithdrawal,
     DeliveryConfirmation,
@@ -83,6 +84,7 @@ messages = st.one_of(
     st.builds(ClaimWithdrawal, uint(64), uint(32), uint(16), uint(32), uint(64)),
     st.builds(PayerWaiver, uint(64), uint(32), uint(32), uint(64)),
     st.builds(PaymentConfirmation, uint(64), uint(32), hashes, uint(64)),
+    st.builds(BillPayment, uint(64), uint(64), hashes, uint(64)),
     st.builds(AcceptAuthorisation, uint(64), uint(32), uint(16), uint(64)),
     st.builds(DeliveryConfirmation, uint(64), uint(16), st.tuples(*[uint(16)] * 5), uint(64)),
 )

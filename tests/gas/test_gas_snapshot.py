@@ -261,6 +261,14 @@ def claim(meter: Meter, ledgers: Ledgers, ids: dict[str, int], bills: Bills) -> 
     paid = Settlement(replace(terms, payee=payee), decision)
     call = claims.lock_and_settle(*bills.proof(801), paid, signature("payer", 801, payee))
     meter.act("payer", call, "lock, settle and pay in tokens")
+    payments, account = ledgers.payments, address_of(secret("hospital's account"))
+    meter.act("hospital", payments.set_account(account), "set a hospital's account")
+    meter.act("supervisor", token.mint(address_of(secret("payer")), 100_000))
+    meter.act("payer", token.approve(payments.address, 100_000))
+    meter.act("payer", payments.pay(*bills.proof(802), account), f"pay a bill of {BATCH:,}")
+    stated = payments.state(1, first + 803, 1_000, secret("reference"))
+    meter.act("hospital", stated, "state a payment")
+    meter.act("hospital", payments.withdraw(1, first + 803), "withdraw a statement")
 
 
 def endorsed(

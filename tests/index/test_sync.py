@@ -118,7 +118,7 @@ def test_life__of_each_document__is_what_the_chain_alone_says(
     sync(file_index, [world.rpc])
 
     for name, receipt in receipts.items():
-        kind, contracts = "Invoice", ("Invoices", "Claims", "Escrow")
+        kind, contracts = "Invoice", ("Invoices", "Claims", "Escrow", "Payments")
         if name == "order":
             kind, contracts = "Prescription", ("Prescriptions",)
         steps = world.auditor.trace(receipt.number, kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tests.roles.paying import mint
 from tests.roles.world import (
     BILL_CODE,
     DAY,
@@ -21,6 +22,7 @@ from tests.roles.world import (
     record,
 )
 
+from medledger.chain.bindings import SettlementToken
 from medledger.chain.keys import address_of
 from medledger.core.dispensing import NO_REVIEW, review_hash
 from medledger.core.documents import Party, PrescriptionLine
@@ -33,11 +35,12 @@ FREE = 5_000_001
 COPY = keccak256(b"a copy and a salt")
 
 
-def play(world: World) -> None:
+def play(world: World, token: SettlementToken) -> None:
     """All acts, but those of an escrow, which this deployment has not."""
     supervise(world)
     bills(world)
     claims(world)
+    payments(world, token)
     fills(world)
     custody(world)
     cancellations(world)
@@ -135,6 +138,22 @@ def claims(world: World) -> None:
     world.locked(600, key="expired")
     world.pass_time(LOCK_PERIOD + 1)
     world.locked(500, key="locked")
+
+
+def payments(world: World, token: SettlementToken) -> None:
+    """Bills paid in the token and by the words of both sides, and words of the hospital alone."""
+    hospital = world.hospital
+    hospital.set_account(address_of(key_of("supervisor")))
+    mint(token, world.payer.address, 10_000)
+    world.payer.pay_bill(world.issued("paid in tokens").evidence())
+    paid, stated, withdrawn = (
+        world.issued(name) for name in ("paid off chain", "stated", "stated and withdrawn")
+    )
+    for receipt in (paid, stated, withdrawn):
+        hospital.state_payment(receipt.number, 2000, PAYMENT)
+    confirmed = world.patient.confirm_bill_payment(paid.number, deadline=world.deadline)
+    world.payer.relay(confirmed, paid.evidence())
+    hospital.withdraw_statement(withdrawn.number)
 
 
 def fills(world: World) -> None:

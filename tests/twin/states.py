@@ -43,6 +43,8 @@ def printed(audit: Audit, ledgers: Ledgers) -> Any:
                 for number, (locked, reimbursed) in state.usages(audit.time).items()
             },
             "deposits": state.deposits,
+            "accounts": state.accounts,
+            "payments": state.payments,
             "policies": state.policies,
             "prescriptions": state.prescriptions,
             "licences": {

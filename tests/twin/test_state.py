@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.roles.paying import taking_tokens
 from tests.roles.world import World
 from tests.twin.scene import evidence_of_all, misplaced, play
 from tests.twin.states import printed
@@ -39,9 +40,10 @@ def step_of(auditor: Auditor, evidence: Evidence, at: int | None) -> str:
 def test_state__after_every_kind_of_event__is_what_python_rebuilds(
     world: World, tmp_path: Path
 ) -> None:
+    world.ledgers, token = taking_tokens(world.ledgers)
     manifest = world.ledgers.manifest.save(tmp_path)
     start = world.now()
-    play(world)
+    play(world, token)
 
     audit = world.auditor.audit()
 

@@ -40,6 +40,7 @@ CHAIN_ID = 31337
 INVOICES = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 PRESCRIPTIONS = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
 INSTITUTIONS = "0xCf7Ed3AccA5a467e9e704C703E8D87F634fB0Fc9"
+PAYMENTS = "0x8A791620dd6260079BF849Dc5567aDC3F2FdC318"
 CLAIMS = "0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0"
 LICENCES = "0xDc64a140Aa3E981100a9becA4E685f962f0cF6C9"
 RECORDS = "0x5FC8d32690cc91D4c39d9d3abcBD16989F875707"
@@ -138,6 +139,12 @@ MESSAGE_TYPES = {
     "PaymentConfirmation": [
         {"name": "number", "type": "uint64"},
         {"name": "payer", "type": "uint32"},
+        {"name": "payment", "type": "bytes32"},
+        {"name": "deadline", "type": "uint64"},
+    ],
+    "BillPayment": [
+        {"name": "number", "type": "uint64"},
+        {"name": "amount", "type": "uint64"},
         {"name": "payment", "type": "bytes32"},
         {"name": "deadline", "type": "uint64"},
     ],
@@ -429,6 +436,7 @@ def message_vectors() -> list[dict[str, Any]]:
     payee = Account.from_key(word(2)).address
     until = 1767922200
     invoice = ("Invoice", CHAIN_ID, CLAIMS)
+    payment = ("Invoice", CHAIN_ID, PAYMENTS)
     extreme = ("Invoice", 2**64 - 1, last)
     cases: list[tuple[str, tuple[Any, ...], str, int, str]] = [
         (
@@ -459,6 +467,8 @@ def message_vectors() -> list[dict[str, Any]]:
         ("PayerWaiver", (10**18 - 1, 2**32 - 1, 2**32 - 1, 2**64 - 1), *extreme),
         ("PaymentConfirmation", (INVOICE_NUMBER, 4, keccak(text="reference"), until), *invoice),
         ("PaymentConfirmation", (10**18 - 1, 2**32 - 1, b"\xff" * 32, 2**64 - 1), *extreme),
+        ("BillPayment", (INVOICE_NUMBER, 2500, keccak(text="reference"), until), *payment),
+        ("BillPayment", (10**18 - 1, 2**64 - 1, b"\xff" * 32, 2**64 - 1), *extreme),
         (
             "AcceptAuthorisation",
             (PRESCRIPTION_NUMBER, 2, 0, 1767835800),

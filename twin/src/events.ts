@@ -54,6 +54,13 @@ Deposited(uint32 indexed payer,uint256 amount,address by)
 DepositWithdrawn(uint32 indexed payer,address to,uint256 amount,address by)
 ClaimPaid(uint64 indexed number,uint32 indexed payer,address payee,uint64 amount)
 `,
+  Payments: `
+AccountSet(uint32 indexed hospital,address account,address by)
+BillPaid(uint64 indexed number,uint32 indexed hospital,address payee,uint64 amount,address by)
+PaymentStated(uint64 indexed number,uint64 amount,bytes32 payment,address by)
+StatementWithdrawn(uint64 indexed number,address by)
+StatementConfirmed(uint64 indexed number,address by)
+`,
   PrescriptionPolicies: `
 PolicySet(uint16 indexed drugClass,uint32 maxValidity,uint8 maxRepeats,uint16 maxQuantity,uint16 withdrawMinutes,bool courierAllowed,bool secondApprover,bool licenceDemanded,address by)
 `,

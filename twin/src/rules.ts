@@ -2,6 +2,7 @@
 
 import type { ChainEvent } from "./events.js";
 import * as hashing from "./hashing.js";
+import type { Hex } from "./hashing.js";
 import { found, known, NO_LINES, NO_PAYMENT, NOBODY, Standing, Status, Where } from "./state.js";
 import type { Licence, Prescription, State } from "./state.js";
 
@@ -159,6 +160,30 @@ const ESCROW: Readonly<Record<string, Rule>> = {
   ClaimPaid: paid(-1n),
 };
 
+const NO_REFERENCE: Hex = `0x${"00".repeat(32)}`;
+const PAYMENTS: Readonly<Record<string, Rule>> = {
+  AccountSet: (s, e) => s.accounts.set(e.uint("hospital"), e.hex("account")),
+  BillPaid: (s, e) =>
+    s.payments.set(e.uint("number"), {
+      payee: e.hex("payee"),
+      amount: e.uint("amount"),
+      status: 2n,
+      payment: NO_REFERENCE,
+    }),
+  PaymentStated: (s, e) =>
+    s.payments.set(e.uint("number"), {
+      payee: NOBODY,
+      amount: e.uint("amount"),
+      status: 1n,
+      payment: e.hex("payment"),
+    }),
+  StatementWithdrawn: (s, e) =>
+    s.payments.set(e.uint("number"), { payee: NOBODY, amount: 0n, status: 0n, payment: NO_REFERENCE }),
+  StatementConfirmed: (s, e) => {
+    known(s.payments, e.uint("number")).status = 2n;
+  },
+};
+
 const fiveLines = (lines: bigint[]): bigint[] => NO_LINES.map((none, line) => lines[line] ?? none);
 
 /** An act after which somebody has it until `leaseUntil`. */
@@ -309,6 +334,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   ...INVOICES,
   ...CLAIMS,
   ...ESCROW,
+  ...PAYMENTS,
   ...PRESCRIPTIONS,
   ...LICENCES,
   ...RECORDS,

@@ -119,6 +119,8 @@ export class State {
   readonly invoices = new Map<bigint, ReturnType<typeof invoice>>();
   readonly claims: Nested<Claim> = new Map();
   readonly deposits = new Map<bigint, bigint>();
+  readonly accounts = new Map<bigint, Hex>();
+  readonly payments = new Map<bigint, { payee: Hex; amount: bigint; status: bigint; payment: Hex }>();
   readonly policies = new Map<bigint, Policy>();
   readonly prescriptions = new Map<bigint, Prescription>();
   readonly licences = new Map<bigint, Licence>();

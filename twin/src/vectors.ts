@@ -10,6 +10,7 @@ const MESSAGES = [
   "ClaimWithdrawal(uint64 number,uint32 payer,uint16 reason,uint32 sequence,uint64 deadline)",
   "PayerWaiver(uint64 number,uint32 payer,uint32 sequence,uint64 deadline)",
   "PaymentConfirmation(uint64 number,uint32 payer,bytes32 payment,uint64 deadline)",
+  "BillPayment(uint64 number,uint64 amount,bytes32 payment,uint64 deadline)",
   "AcceptAuthorisation(uint64 number,uint32 pharmacy,uint16 sequence,uint64 deadline)",
   "DeliveryConfirmation(uint64 number,uint16 sequence,uint16[5] quantities,uint64 deadline)",
   "AccessGrant(uint64 number,uint32 institution,uint8 purpose,uint32 sequence,uint64 until)",

@@ -29,12 +29,13 @@ CONTRACTS = (
     "Escrow",
     "Claims",
     "Records",
+    "Payments",
 )
 """In the order of deployment."""
 
-OPTIONAL = frozenset({"Licences", "Escrow", "Records"})
-"""Contracts that a manifest may do without: those of 0.1 have neither licences nor records, and a
-deployment without a settlement token has no Escrow."""
+OPTIONAL = frozenset({"Licences", "Escrow", "Records", "Payments"})
+"""Contracts that a manifest may do without: those of 0.1 have no licences, records or payments of
+patients, and a deployment without a settlement token has no Escrow."""
 
 TOKEN = "SettlementToken"
 """The settlement token of local chains. Others of OpenZeppelin's make have its errors too."""

@@ -21,7 +21,7 @@ from medledger.core.hashing import (
     RecordHeader,
     TreeHead,
 )
-from medledger.core.states import Hold, Standing, State, Status
+from medledger.core.states import Hold, PaymentStatus, Standing, State, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,20 @@ class OperatorEntry:
     @classmethod
     def from_abi(cls, values: Sequence[Any]) -> OperatorEntry:
         return cls(values[0], values[1], values[2])
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentEntry:
+    """Struct `Payment`."""
+
+    payee: str
+    amount: int
+    status: PaymentStatus
+    payment: bytes
+
+    @classmethod
+    def from_abi(cls, values: Sequence[Any]) -> PaymentEntry:
+        return cls(values[0], values[1], PaymentStatus(values[2]), values[3])
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +281,15 @@ class AccessRevoked:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountSet:
+    """Event `AccountSet`."""
+
+    hospital: int
+    account: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class BatchEndorsed:
     """Event `BatchEndorsed`."""
 
@@ -285,6 +308,17 @@ class BatchIssued:
     institution: int
     count: int
     root: bytes
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class BillPaid:
+    """Event `BillPaid`."""
+
+    number: int
+    hospital: int
+    payee: str
+    amount: int
     by: str
 
 
@@ -694,6 +728,16 @@ class PaymentConfirmed:
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentStated:
+    """Event `PaymentStated`."""
+
+    number: int
+    amount: int
+    payment: bytes
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class PolicySet:
     """Event `PolicySet`."""
 
@@ -881,6 +925,22 @@ class SegmentWithdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class StatementConfirmed:
+    """Event `StatementConfirmed`."""
+
+    number: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatementWithdrawn:
+    """Event `StatementWithdrawn`."""
+
+    number: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class SuspensionLifted:
     """Event `SuspensionLifted`."""
 
@@ -899,8 +959,10 @@ class Unpaused:
 LedgerEvent = (
     AccessGranted
     | AccessRevoked
+    | AccountSet
     | BatchEndorsed
     | BatchIssued
+    | BillPaid
     | BookingRevoked
     | CancelRefused
     | CancelRequested
@@ -941,6 +1003,7 @@ LedgerEvent = (
     | Paused
     | PayerWaived
     | PaymentConfirmed
+    | PaymentStated
     | PolicySet
     | PrescriptionAccepted
     | PrescriptionCancelled
@@ -957,6 +1020,8 @@ LedgerEvent = (
     | SegmentAllotted
     | SegmentUsedUp
     | SegmentWithdrawn
+    | StatementConfirmed
+    | StatementWithdrawn
     | SuspensionLifted
     | Unpaused
 )
@@ -973,6 +1038,7 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
     "AccessRevoked": lambda found: AccessRevoked(
         found["number"], found["institution"], found["purpose"], found["sequence"], found["by"]
     ),
+    "AccountSet": lambda found: AccountSet(found["hospital"], found["account"], found["by"]),
     "BatchEndorsed": lambda found: BatchEndorsed(
         found["first"], found["segment"], found["supervisor"], found["signer"]
     ),
@@ -983,6 +1049,9 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
         found["count"],
         found["root"],
         found["by"],
+    ),
+    "BillPaid": lambda found: BillPaid(
+        found["number"], found["hospital"], found["payee"], found["amount"], found["by"]
     ),
     "BookingRevoked": lambda found: BookingRevoked(
         found["number"], found["payer"], found["reason"], found["by"]
@@ -1136,6 +1205,9 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
     "PaymentConfirmed": lambda found: PaymentConfirmed(
         found["number"], found["payer"], found["payment"], found["by"]
     ),
+    "PaymentStated": lambda found: PaymentStated(
+        found["number"], found["amount"], found["payment"], found["by"]
+    ),
     "PolicySet": lambda found: PolicySet(
         found["drugClass"],
         found["maxValidity"],
@@ -1227,6 +1299,8 @@ EVENTS: dict[str, Callable[[dict[str, Any]], LedgerEvent]] = {
     "SegmentWithdrawn": lambda found: SegmentWithdrawn(
         found["segment"], found["first"], found["last"], found["reason"], found["by"]
     ),
+    "StatementConfirmed": lambda found: StatementConfirmed(found["number"], found["by"]),
+    "StatementWithdrawn": lambda found: StatementWithdrawn(found["number"], found["by"]),
     "SuspensionLifted": lambda found: SuspensionLifted(
         found["number"], found["reason"], found["by"]
     ),
@@ -1841,6 +1915,51 @@ class Records(DocumentLedger):
         return self._call("revoke", number, institution, purpose, authorisation)
 
 
+class Payments(Contract):
+    """`contracts/Payments.sol`."""
+
+    NAME = "Payments"
+
+    def account_of(self, hospital: int) -> str:
+        found: str = self._read("accountOf", hospital)[0]
+        return found
+
+    def confirm(self, number: int, deadline: int, signature: bytes) -> Call:
+        return self._call("confirm", number, deadline, signature)
+
+    def currency(self) -> int:
+        found: int = self._read("currency")[0]
+        return found
+
+    def institutions(self) -> str:
+        found: str = self._read("institutions")[0]
+        return found
+
+    def invoices(self) -> str:
+        found: str = self._read("invoices")[0]
+        return found
+
+    def pay(self, header: InvoiceHeader, head: TreeHead, path: Sequence[bytes], payee: str) -> Call:
+        return self._call("pay", header, head, path, payee)
+
+    def payment_of(self, number: int) -> PaymentEntry:
+        found = self._read("paymentOf", number)
+        return PaymentEntry.from_abi(found[0])
+
+    def set_account(self, account: str) -> Call:
+        return self._call("setAccount", account)
+
+    def state(self, segment: int, number: int, amount: int, payment: bytes) -> Call:
+        return self._call("state", segment, number, amount, payment)
+
+    def token(self) -> str:
+        found: str = self._read("token")[0]
+        return found
+
+    def withdraw(self, segment: int, number: int) -> Call:
+        return self._call("withdraw", segment, number)
+
+
 class SettlementToken(Contract):
     """`contracts/SettlementToken.sol`."""
 
@@ -1896,5 +2015,6 @@ CLASSES: dict[str, type[Contract]] = {
     "Escrow": Escrow,
     "Claims": Claims,
     "Records": Records,
+    "Payments": Payments,
 }
 """Contract name to its class."""

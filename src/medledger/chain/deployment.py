@@ -27,6 +27,7 @@ from medledger.chain.bindings import (
     Institutions,
     Invoices,
     Licences,
+    Payments,
     PrescriptionPolicies,
     Prescriptions,
     Records,
@@ -228,6 +229,11 @@ class Ledgers:
         return self._contract(Records)
 
     @property
+    def payments(self) -> Payments:
+        """Raises `NotDeployed` on a deployment of before patients' payments were recorded."""
+        return self._contract(Payments)
+
+    @property
     def chain_id(self) -> int:
         return self.manifest.chain_id
 
@@ -343,6 +349,7 @@ def deploy(
         escrow = create("Escrow", institutions, token, currency, claims)
     create("Claims", institutions, invoices, prescriptions, escrow, lock_period)
     create("Records", institutions)
+    create("Payments", invoices, ZERO_ADDRESS if token is None else token, currency)
     manifest = Manifest(
         chain_id=rpc.chain_id(),
         genesis_hash=rpc.genesis_hash(),

@@ -19,6 +19,7 @@ from medledger.chain.bindings import (
     InvoiceEntry,
     LicenceEntry,
     OperatorEntry,
+    PaymentEntry,
     PolicyEntry,
     PrescriptionEntry,
     ReadsEntry,
@@ -30,7 +31,7 @@ from medledger.chain.events import Logged
 from medledger.chain.rpc import chunked
 from medledger.core.claims import ClaimTerms, Decision
 from medledger.core.hashing import TreeHead
-from medledger.core.states import Hold, Standing, State, Status
+from medledger.core.states import Hold, PaymentStatus, Standing, State, Status
 
 BULK = 200
 """Documents in one bulk view: some 6,000 words of answer, far below any node's limit of gas."""
@@ -83,6 +84,9 @@ class Replay:
         """What payers could lock and reimburse of a bill, when one did last."""
         self.recouped: dict[tuple[int, int], int] = {}
         self.deposits: dict[int, int] = {}
+        self.accounts: dict[int, str] = {}
+        """Where a hospital is paid in the settlement token."""
+        self.payments: dict[int, PaymentEntry] = {}
         self.prescriptions: dict[int, PrescriptionEntry] = {}
         self.opened: dict[int, on_chain.PrescriptionOpened] = {}
         self.ledgers: dict[str, LedgerState] = {
@@ -190,6 +194,10 @@ class Replay:
         if "Escrow" in ledgers.contracts:
             rows = [[payer] for payer in self.deposits]
             compare("deposit", self.deposits, ledgers.escrow.read_many("depositOf", rows))
+        if "Payments" in ledgers.contracts:
+            paid = ledgers.payments
+            compare("account", self.accounts, [paid.account_of(id_) for id_ in self.accounts])
+            compare("payment", self.payments, [paid.payment_of(n) for n in self.payments])
         usages = self.usages(time)
         sums: list[tuple[int, int]] = []
         for numbers in chunked(list(usages), BULK):
@@ -406,6 +414,29 @@ class Replay:
     def _ClaimPaid(self, event: on_chain.ClaimPaid, _time: int, _at: str) -> None:  # noqa: N802
         self.deposits[event.payer] -= event.amount
 
+    def _AccountSet(self, event: on_chain.AccountSet, _time: int, _at: str) -> None:  # noqa: N802
+        self.accounts[event.hospital] = event.account
+
+    def _BillPaid(self, event: on_chain.BillPaid, _time: int, _at: str) -> None:  # noqa: N802
+        self.payments[event.number] = PaymentEntry(
+            event.payee, event.amount, PaymentStatus.PAID, bytes(32)
+        )
+
+    def _PaymentStated(self, event: on_chain.PaymentStated, _time: int, _at: str) -> None:  # noqa: N802
+        self.payments[event.number] = PaymentEntry(
+            ZERO_ADDRESS, event.amount, PaymentStatus.STATED, event.payment
+        )
+
+    def _StatementWithdrawn(  # noqa: N802
+        self, event: on_chain.StatementWithdrawn, _time: int, _at: str
+    ) -> None:
+        self.payments[event.number] = _NO_PAYMENT
+
+    def _StatementConfirmed(  # noqa: N802
+        self, event: on_chain.StatementConfirmed, _time: int, _at: str
+    ) -> None:
+        _update(self.payments, event.number, status=PaymentStatus.PAID)
+
     def _PolicySet(self, event: on_chain.PolicySet, _time: int, _at: str) -> None:  # noqa: N802
         self.policies[event.drug_class] = PolicyEntry(
             event.max_validity,
@@ -614,6 +645,7 @@ _Moving = (
     | on_chain.ParcelTakenBack
     | on_chain.PrescriptionDelivered
 )
+_NO_PAYMENT = PaymentEntry(ZERO_ADDRESS, 0, PaymentStatus.NONE, bytes(32))
 _NO_CLAIM = ClaimEntry(0, 0, 0, 0, Status.NONE, False, False, bytes(11))
 _UNOPENED_INVOICE = InvoiceEntry(ZERO_ADDRESS, 0, 0, False, Standing.REGULAR)
 _UNOPENED_PRESCRIPTION = PrescriptionEntry(

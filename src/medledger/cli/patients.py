@@ -339,6 +339,41 @@ def authorise_payment(
 
 
 @authorise.command(
+    "bill-payment",
+    cls=Command,
+    examples=[
+        "medledger authorise bill-payment 46060126-0000000017 --amount-minor 2500 "
+        "--payment 20260105-7731 --patient-key patient.key --out paid.json"
+    ],
+)
+@_signing
+@click.option(
+    "--amount-minor", type=AMOUNT_MINOR, required=True, help="What was paid, in minor units."
+)
+@click.option("--payment", metavar="TEXT", required=True, help="Reference of the payment.")
+@reading
+def authorise_bill_payment(
+    session: Session,
+    number: DocumentNumber,
+    patient_key: Path,
+    hours: int,
+    out: Path | None,
+    amount_minor: int,
+    payment: str,
+) -> Output:
+    """Confirm that a bill was paid off chain, as its hospital states; medledger relay sends it."""
+    from medledger.core.hashing import keccak256
+
+    role = session.patient(patient_key)
+    deadline = deadline_after(role.ledgers, hours * HOUR)
+    reference = keccak256(payment.encode())
+    signed = role.confirm_bill_payment(
+        number, amount=amount_minor, payment=reference, deadline=deadline
+    )
+    return _signed_output(signed, f"{amount_minor} paid (minor units)", number, deadline, out)
+
+
+@authorise.command(
     "acceptance",
     cls=Command,
     examples=[

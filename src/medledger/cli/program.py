@@ -57,6 +57,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "claims",
             "Confirm, as the hospital of the bill, that a payer's payment has arrived.",
         ),
+        "payment": ("payments", "Say where patients pay, and what they paid off chain."),
         "cancel": ("documents", "Cancel a prescription that no pharmacy has."),
         "request-cancel": ("documents", "Ask the pharmacy that has a prescription to return it."),
         "record": ("records", "Issue and amend records, and log who reads them."),
@@ -106,6 +107,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "withdraw-deposit": ("claims", "Take settlement tokens out of the deposit."),
     },
     "Anybody": {
+        "pay": ("payments", "Pay what a patient bears of a bill, in the settlement token."),
         "relay": ("claims", "Send a patient's withdrawal, waiver or confirmation of a payment."),
         "verify": ("verify", "Verify evidence files against the chain."),
         "status": ("audit", "Show what the ledger holds of a document now."),

@@ -48,6 +48,7 @@ PAYER_WAIVER_TYPE = "PayerWaiver(uint64 number,uint32 payer,uint32 sequence,uint
 PAYMENT_CONFIRMATION_TYPE = (
     "PaymentConfirmation(uint64 number,uint32 payer,bytes32 payment,uint64 deadline)"
 )
+BILL_PAYMENT_TYPE = "BillPayment(uint64 number,uint64 amount,bytes32 payment,uint64 deadline)"
 ACCEPT_AUTHORISATION_TYPE = (
     "AcceptAuthorisation(uint64 number,uint32 pharmacy,uint16 sequence,uint64 deadline)"
 )
@@ -93,6 +94,7 @@ _CLAIM_AUTHORISATION_TYPEHASH = keccak256(CLAIM_AUTHORISATION_TYPE.encode())
 _CLAIM_WITHDRAWAL_TYPEHASH = keccak256(CLAIM_WITHDRAWAL_TYPE.encode())
 _PAYER_WAIVER_TYPEHASH = keccak256(PAYER_WAIVER_TYPE.encode())
 _PAYMENT_CONFIRMATION_TYPEHASH = keccak256(PAYMENT_CONFIRMATION_TYPE.encode())
+_BILL_PAYMENT_TYPEHASH = keccak256(BILL_PAYMENT_TYPE.encode())
 _ACCEPT_AUTHORISATION_TYPEHASH = keccak256(ACCEPT_AUTHORISATION_TYPE.encode())
 _DELIVERY_CONFIRMATION_TYPEHASH = keccak256(DELIVERY_CONFIRMATION_TYPE.encode())
 _BATCH_ENDORSEMENT_TYPEHASH = keccak256(BATCH_ENDORSEMENT_TYPE.encode())
@@ -497,6 +499,25 @@ class PaymentConfirmation:
 
 
 @dataclass(frozen=True, slots=True)
+class BillPayment:
+    """The patient has paid a bill off chain; `payment` is the hash of the payment's reference."""
+
+    number: int
+    amount: int
+    payment: bytes
+    deadline: int
+
+    def struct_hash(self) -> bytes:
+        return keccak256(
+            _BILL_PAYMENT_TYPEHASH
+            + word(self.number)
+            + word(self.amount)
+            + self.payment
+            + word(self.deadline)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptAuthorisation:
     """The patient's code: one pharmacy may accept one prescription."""
 
@@ -582,6 +603,7 @@ PatientMessage = (
     | ClaimWithdrawal
     | PayerWaiver
     | PaymentConfirmation
+    | BillPayment
     | AcceptAuthorisation
     | DeliveryConfirmation
     | AccessGrant

@@ -41,6 +41,14 @@ class Standing(_Named):
     ON_PAPER = 4
 
 
+class PaymentStatus(_Named):
+    """How far the patient's payment of a bill is."""
+
+    NONE = 0
+    STATED = 1
+    PAID = 2
+
+
 class Status(_Named):
     """Where a payer stands with a bill: from `DENIED` on it has decided, from `SETTLED` on it has
     reimbursed. An expired lock still says `LOCKED`."""

@@ -17,7 +17,7 @@ from medledger.index.book import EventIndex, Found
 from medledger.index.decoding import KEYED
 
 LIFE_OF: dict[str, tuple[str, ...]] = {kind: (entry.ledger,) for kind, entry in KINDS.items()}
-LIFE_OF["Invoice"] += ("Claims", "Escrow")
+LIFE_OF["Invoice"] += ("Claims", "Escrow", "Payments")
 """Kind of document to the contracts whose events make its life."""
 
 _ENDS = {

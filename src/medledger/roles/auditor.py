@@ -376,7 +376,7 @@ class Auditor(Role):
             addresses += [
                 contract.address
                 for name, contract in self.ledgers.contracts.items()
-                if name == "Escrow"
+                if name in ("Escrow", "Payments")
             ]
         issued = [abi.event_topic(name) for name in ("BatchIssued", "BatchEndorsed")]
         first = None

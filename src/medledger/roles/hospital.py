@@ -314,6 +314,23 @@ class Hospital(Issuer):
         call = self.ledgers.claims.confirm_payment(number, payer, payment, segment, 0, b"")
         return self._send(call)
 
+    def set_account(self, account: str) -> Receipt:
+        """Says where this hospital is paid in the settlement token; the zero address: nowhere."""
+        return self._send(self.ledgers.payments.set_account(account))
+
+    def state_payment(self, number: int, amount: int, payment: bytes) -> Receipt:
+        """States that a patient paid a bill off chain; it counts once the patient confirms it.
+
+        `payment` is the reference's hash. Raises `BillIsPaid`, `PaymentIsStated`, `NotTheIssuer`.
+        """
+        segment = self._segment_of(number, "Invoice")
+        return self._send(self.ledgers.payments.state(segment, number, amount, payment))
+
+    def withdraw_statement(self, number: int) -> Receipt:
+        """Takes a statement back; raises `PaymentNotStated`, or `BillIsPaid` once confirmed."""
+        segment = self._segment_of(number, "Invoice")
+        return self._send(self.ledgers.payments.withdraw(segment, number))
+
     def _require_reversible(self, number: int) -> None:
         invoices, claims = self.ledgers.invoices, self.ledgers.claims
         standing = invoices.invoice_of(number).standing

@@ -14,6 +14,7 @@ from medledger.core.hashing import (
     AcceptAuthorisation,
     AccessGrant,
     AccessRevocation,
+    BillPayment,
     ClaimAuthorisation,
     ClaimWithdrawal,
     DeliveryConfirmation,
@@ -24,7 +25,8 @@ from medledger.core.hashing import (
 )
 from medledger.core.numbers import DocumentKind
 from medledger.core.patient_keys import PatientKey
-from medledger.core.states import Purpose
+from medledger.core.states import PaymentStatus, Purpose
+from medledger.errors import PaymentNotStated
 
 DAY = 24 * 3600
 
@@ -100,6 +102,28 @@ class Patient:
     def confirm_payment(self, number: int, payer: int, payment: bytes, *, deadline: int) -> Signed:
         """Confirms that a payer's payment has arrived; `payment` is its reference's hash."""
         return self._sign_claim(PaymentConfirmation(number, payer, payment, deadline))
+
+    def confirm_bill_payment(
+        self,
+        number: int,
+        *,
+        deadline: int,
+        amount: int | None = None,
+        payment: bytes | None = None,
+    ) -> Signed:
+        """Confirms that this bill was paid off chain; `payment` is its reference's hash.
+
+        What is not given is what the hospital stated on chain: compare it first. Raises
+        `PaymentNotStated` where it is needed and there is none.
+        """
+        if amount is None or payment is None:
+            stated = self.ledgers.payments.payment_of(number)
+            if stated.status == PaymentStatus.NONE:
+                raise PaymentNotStated(number=number)
+            amount = stated.amount if amount is None else amount
+            payment = stated.payment if payment is None else payment
+        message = BillPayment(number, amount, payment, deadline)
+        return self._sign(message, "Invoice", self.ledgers.payments.address)
 
     def authorise_acceptance(
         self, number: int, pharmacy: int, *, deadline: int, sequence: int | None = None

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from medledger.chain.bindings import Claims
+from medledger.chain.bindings import SettlementToken
 from medledger.chain.contract import Call
 from medledger.chain.deployment import Ledgers, Manifest, connect, unpinned
 from medledger.chain.rpc import Rpc
@@ -17,6 +17,7 @@ from medledger.core.authorisation import Signed
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import (
     ZERO_ADDRESS,
+    BillPayment,
     ClaimWithdrawal,
     InvoiceHeader,
     OperatorConsent,
@@ -24,11 +25,14 @@ from medledger.core.hashing import (
     PaymentConfirmation,
 )
 from medledger.core.kinds import KINDS
+from medledger.core.states import Standing
 from medledger.errors import (
     AnchorMismatch,
     AuthorisationMismatch,
     KeyMissing,
     MalformedAuthorisation,
+    MalformedEvidence,
+    NoSettlementToken,
     NotAnOperator,
 )
 
@@ -126,14 +130,14 @@ class Role:
         return Act(message, self.ledgers.chain_id, contract).signed(self._operator)
 
     def relay(self, signed: Signed, evidence: Evidence | None = None) -> Receipt:
-        """Sends what a patient signed of a claim: a withdrawal, a waiver or a confirmation.
+        """Sends what a patient signed of a bill: a withdrawal, a waiver or a confirmation.
 
         A bill that nobody has opened is opened with its evidence first. Raises
         `InvoiceNotOpened`, `AuthorisationInvalid`, `AuthorisationExpired`, and as the act does.
         """
-        claims, invoices = self.ledgers.claims, self.ledgers.invoices
-        self._require_for(signed, claims.address)
-        call = _relayed(claims, signed)
+        invoices = self.ledgers.invoices
+        call = _relayed(self.ledgers, signed)
+        self._require_for(signed, call.to)
         header = None if evidence is None else evidence.header
         if (
             evidence is not None
@@ -142,6 +146,37 @@ class Role:
         ):
             self._send(invoices.open(header, evidence.head, evidence.path))
         return self._send(call)
+
+    def pay_bill(self, evidence: Evidence, payee: str | None = None) -> Receipt:
+        """Pays what the patient bears of a bill, with settlement tokens of this key's account.
+
+        `payee` is where the bill's hospital is paid; unless given, it is read from the chain.
+        Raises `NoSettlementToken`, `BillIsPaid`, `PaymentIsStated`, `PayeeDiffers`,
+        `CurrencyNotPaid`, `InvoiceIsReversed`, `InvoiceOnPaper` or `ProofInvalid`.
+
+        Warning: who pays several bills from one account links them for everybody.
+        """
+        header, payments = evidence.header, self.ledgers.payments
+        if not isinstance(header, InvoiceHeader):
+            raise MalformedEvidence(problem="it is not of a bill")
+        address = payments.token()
+        if address == ZERO_ADDRESS:
+            raise NoSettlementToken()
+        if payee is None:
+            hospital = self.ledgers.invoices.segment_of(evidence.head.segment).institution
+            payee = payments.account_of(hospital)
+        token = SettlementToken(self.ledgers.rpc, address)
+        due = self._due(header)
+        if token.allowance(self.address, payments.address) < due:
+            self._send(token.approve(payments.address, due))
+        return self._send(payments.pay(header, evidence.head, evidence.path, payee))
+
+    def _due(self, header: InvoiceHeader) -> int:
+        invoices = self.ledgers.invoices
+        standing = invoices.invoice_of(header.number).standing
+        if standing == Standing.PARTLY_REVERSED:
+            return invoices.claimable_of(header.number)
+        return header.claimable
 
     def _send(self, call: Call) -> Receipt:
         return self.sender.send(call)
@@ -161,7 +196,8 @@ class Role:
             )
 
 
-def _relayed(claims: Claims, signed: Signed) -> Call:
+def _relayed(ledgers: Ledgers, signed: Signed) -> Call:
+    claims = ledgers.claims
     match signed.message:
         case ClaimWithdrawal(number, payer, reason, _, deadline):
             return claims.withdraw(number, payer, reason, deadline, signed.signature)
@@ -169,6 +205,8 @@ def _relayed(claims: Claims, signed: Signed) -> Call:
             return claims.waive(number, payer, deadline, signed.signature)
         case PaymentConfirmation(number, payer, payment, deadline):
             return claims.confirm_payment(number, payer, payment, 0, deadline, signed.signature)
+        case BillPayment(number, _, _, deadline):
+            return ledgers.payments.confirm(number, deadline, signed.signature)
         case other:
             name = type(other).__name__
             raise MalformedAuthorisation(problem=f"is a {name}, which is not relayed by itself")

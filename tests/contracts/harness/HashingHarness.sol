@@ -55,6 +55,14 @@ contract HashingHarness {
         return Hashing.paymentConfirmation(number, payer, payment, deadline);
     }
 
+    function billPayment(uint64 number, uint64 amount, bytes32 payment, uint64 deadline)
+        external
+        pure
+        returns (bytes32)
+    {
+        return Hashing.billPayment(number, amount, payment, deadline);
+    }
+
     function acceptAuthorisation(uint64 number, uint32 pharmacy, uint16 sequence, uint64 deadline)
         external
         pure
