@@ -38,7 +38,7 @@ pytest: setup ## Run the Python tests
 	$(BIN)/pytest
 
 ape-test: setup ## Run the contract tests on Anvil
-	APE_DATA_FOLDER="$(CURDIR)/.venv/ape" $(BIN)/ape test tests/contracts
+	APE_DATA_FOLDER="$(CURDIR)/.venv/ape" $(BIN)/ape test tests/contracts tests/attacks
 
 spark: spark-setup ## Read an export with Spark as with DuckDB (make test does too)
 	$(BIN)/pytest tests/index/test_spark.py
