@@ -42,7 +42,7 @@ pytest: setup ## Run the Python tests, two files at a time
 	$(BIN)/pytest -p xdist -n 2 --dist loadfile
 
 ape-test: setup ## Run the contract tests on Anvil
-	APE_DATA_FOLDER="$(CURDIR)/.venv/ape" $(BIN)/ape test tests/contracts
+	APE_DATA_FOLDER="$(CURDIR)/.venv/ape" $(BIN)/ape test tests/contracts tests/attacks
 
 spark: spark-setup ## Read an export with Spark as with DuckDB (make test does too)
 	$(BIN)/pytest tests/index/test_spark.py
@@ -70,7 +70,7 @@ slither: proofs-setup ## Analyse the contracts; fails on a finding without an an
 	.venv/proofs/bin/python proofs/analyse.py
 
 coverage: setup ## Run the contract tests and print what of contracts/ they never execute
-	MEDLEDGER_COVERAGE=1 APE_DATA_FOLDER="$(CURDIR)/.venv/ape" $(BIN)/ape test tests/contracts
+	MEDLEDGER_COVERAGE=1 APE_DATA_FOLDER="$(CURDIR)/.venv/ape" $(BIN)/ape test tests/contracts tests/attacks
 
 mutants: setup ## Break the contracts one rule at a time; fails where no contract test notices
 	$(BIN)/python -m proofs.mutate $(ARGS)

@@ -25,7 +25,6 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from proofs.copies import ROOT, Mutant, copy, creation_codes, mutants
 from toolchain.build_artifacts import ARTIFACTS
@@ -113,10 +112,16 @@ def report(mutant: Mutant, by: str, begun: float, is_killed: bool) -> int:
     return int(not is_killed)
 
 
+def path_of(file: str) -> str:
+    """Where a test file of the contracts is, from the root."""
+    folder = "attacks" if (ROOT / "tests" / "attacks" / file).is_file() else "contracts"
+    return f"tests/{folder}/{file}"
+
+
 def passes(mutant: Mutant | None, files: list[str]) -> bool:
     """Whether these test files pass on a copy with the mutant."""
     with copy(mutant) as root:
-        paths = [str(Path("tests", "contracts", file)) for file in files]
+        paths = [path_of(file) for file in files]
         data = root / "ape"
         data.mkdir()
         run = subprocess.run(
@@ -178,7 +183,7 @@ def machine(contract: str, tests: str, budget: float) -> int:
         command = [
             proofs / "slither-mutate", f"contracts/{contract}.sol", "--verbose",
             "--compile-force-framework", "foundry", "--timeout", str(TIMEOUT_SECONDS),
-            "--test-cmd", f"{ape} test tests/contracts/{tests} --exitfirst --quiet",
+            "--test-cmd", f"{ape} test {path_of(tests)} --exitfirst --quiet",
         ]  # fmt: skip
         environment = {
             **os.environ,

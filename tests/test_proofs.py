@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from proofs.mutate import path_of
 
 ROOT = Path(__file__).parents[1]
 PROOFS = ROOT / "proofs"
@@ -45,7 +46,7 @@ def test_mutants__each_line__stands_once_in_its_contract(mutants):
 def test_mutants__tests_that_they_name__exist(mutants):
     named = {name for mutant in mutants for name in mutant["tests"]}
 
-    assert {name for name in named if not (ROOT / "tests" / "contracts" / name).is_file()} == set()
+    assert {name for name in named if not (ROOT / path_of(name)).is_file()} == set()
 
 
 def test_mutants__what_they_deploy__is_a_contract(mutants):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from hexbytes import HexBytes
 
 from medledger.core.hashing import ZERO_ADDRESS, keccak256
 from medledger.core.states import Kind
@@ -457,78 +456,3 @@ def test_acts__every_write_function_of_an_institution__is_in_the_table(contracts
     expected = sorted(f"{name}.{selector.partition('(')[0]}" for name, selector in written)
 
     assert sorted([*anyone, *ACTS]) == expected
-
-
-def test_suspend__what_was_done_before__stays(
-    institutions,
-    invoices,
-    claims,
-    ids,
-    issue_bills,
-    hospital,
-    payer,
-    stranger,
-    supervisor,
-    authorise_claim,
-    far_future,
-):
-    batch = issue_bills(2)
-    institutions.suspend(ids[hospital], 1, sender=supervisor)
-
-    invoices.open(*batch.proof(), sender=stranger)
-    signature = authorise_claim(batch.number(), payer, 1_000)[1]
-    terms = (1_000, far_future, 0, False, ZERO_ADDRESS)
-    claims.lock(*batch.proof(), terms, signature, sender=payer)
-
-    assert claims.usageOf(batch.number()) == (1_000, 0)
-
-
-def test_remove_operator__what_the_key_did_before__stays(
-    institutions, invoices, hospital, supervisor, stranger, issue_bills
-):
-    batch = issue_bills(2)
-    institutions.removeOperator(hospital, sender=supervisor)
-
-    invoices.open(*batch.proof(1), sender=stranger)
-
-    assert invoices.invoiceOf(batch.number(1)).claimable == 10_000
-
-
-@pytest.mark.parametrize("removed_first", [True, False], ids=["removed first", "issued first"])
-def test_remove_operator__in_the_block_of_its_last_act__order_decides(
-    institutions, invoices, hospital_second_key, supervisor, chain, bill_segment, removed_first
-):
-    provider = chain.provider
-    first = invoices.segmentOf(bill_segment.id).next
-    provider.auto_mine = False
-    try:
-        fees = (10**9, 2 * 10**9) if removed_first else (2 * 10**9, 10**9)
-        issued = invoices.issue(
-            bill_segment.id,
-            first,
-            1,
-            ROOT,
-            sender=hospital_second_key,
-            gas=500_000,
-            max_priority_fee=fees[0],
-            max_fee=fees[0] + 10**9,
-        )
-        removed = institutions.removeOperator(
-            hospital_second_key,
-            sender=supervisor,
-            gas=500_000,
-            max_priority_fee=fees[1],
-            max_fee=fees[1] + 10**9,
-        )
-        chain.mine()
-    finally:
-        provider.auto_mine = True
-
-    receipts = [
-        provider.web3.eth.get_transaction_receipt(HexBytes(sent.txn_hash))
-        for sent in (issued, removed)
-    ]
-    assert receipts[0].blockNumber == receipts[1].blockNumber
-    assert (receipts[0].transactionIndex > receipts[1].transactionIndex) == removed_first
-    assert [receipt.status for receipt in receipts] == [0 if removed_first else 1, 1]
-    assert invoices.isIssued(bill_segment.id, first) == (not removed_first)

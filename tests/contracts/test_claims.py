@@ -245,46 +245,6 @@ def test_lock__after_settling__is_refused(claims, open_bill, payer, lock, settle
         lock(number, payer, 1_000, sequence=1)
 
 
-def test_lock__last_second_of_ones_own_lock__is_refused_and_the_next_accepted(
-    claims, open_bill, payer, lock, until_of, refused, ids, chain, lock_period
-):
-    number = open_bill()
-    lock(number, payer, 4_000)
-    until = until_of(number, payer)
-
-    chain.pending_timestamp = until
-    with refused(claims.ClaimIsLocked, number=number, payer=ids[payer], until=until):
-        lock(number, payer, 1_000, sequence=1)
-    chain.pending_timestamp = until + 1
-    receipt = lock(number, payer, 1_000, sequence=1)
-
-    assert receipt.events[0].sequence == 1
-    claim = claims.claimOf(number, ids[payer])
-    assert (claim.amount, claim.sequence, claim.status) == (1_000, 2, Status.LOCKED)
-    assert claim.until == until + 1 + lock_period
-    assert claims.usageOf(number) == (1_000, 0)
-
-
-def test_lock__others_lock_expired__frees_the_amount_by_itself(
-    claims, open_bill, payer, other_payer, lock, until_of, refused, chain, ids
-):
-    number = open_bill(claimable=10_000)
-    lock(number, payer, 10_000)
-    until = until_of(number, payer)
-
-    chain.pending_timestamp = until
-    with refused(claims.OverRemainder, number=number, amount=10_000, remainder=0):
-        lock(number, other_payer, 10_000)
-    assert claims.usageOf(number) == (10_000, 0)
-    chain.mine(timestamp=until + 1)
-    assert claims.usageOf(number) == (0, 0)
-    lock(number, other_payer, 10_000)
-
-    assert claims.usageOf(number) == (10_000, 0)
-    # The record says Locked still, as its warning tells.
-    assert claims.claimOf(number, ids[payer]).status == Status.LOCKED
-
-
 def test_lock__held_bill__is_refused(
     invoices, open_bill, hospital, payer, lock, refused, bill_segment
 ):
@@ -315,28 +275,6 @@ def test_lock__while_paused__is_refused(invoices, open_bill, supervisor, payer, 
 
     with refused(invoices.EnforcedPause):
         lock(number, payer, 1_000)
-
-
-def test_lock__deadline_is_this_second__is_accepted(claims, open_bill, payer, lock, chain):
-    number = open_bill()
-    now = chain.pending_timestamp + 100
-
-    chain.pending_timestamp = now
-    lock(number, payer, 1_000, deadline=now)
-
-    assert claims.usageOf(number) == (1_000, 0)
-
-
-def test_lock__deadline_was_a_second_ago__is_refused(
-    claims, open_bill, payer, lock, refused, chain
-):
-    number = open_bill()
-    now = chain.pending_timestamp + 100
-    chain.pending_timestamp = now
-
-    with refused(claims.AuthorisationExpired, number=number, deadline=now - 1):
-        lock(number, payer, 1_000, deadline=now - 1)
-    assert claims.usageOf(number) == (0, 0)
 
 
 # Proving the bill
@@ -497,30 +435,6 @@ def test_settle__after_denying__is_refused(
         settle(number, payer, 1_000)
 
 
-def test_settle__last_second_of_the_lock__is_accepted(
-    claims, open_bill, payer, lock, settle, until_of, chain
-):
-    number = open_bill()
-    lock(number, payer, 4_000)
-
-    chain.pending_timestamp = until_of(number, payer)
-    settle(number, payer, 4_000)
-
-    assert claims.usageOf(number) == (0, 4_000)
-
-
-def test_settle__a_second_after_the_lock__is_refused(
-    claims, ids, open_bill, payer, lock, settle, until_of, chain, refused
-):
-    number = open_bill()
-    lock(number, payer, 4_000)
-    chain.pending_timestamp = until_of(number, payer) + 1
-
-    with refused(claims.ClaimNotLocked, number=number, payer=ids[payer]):
-        settle(number, payer, 4_000)
-    assert claims.usageOf(number) == (0, 0)
-
-
 def test_settle__on_a_paused_ledger__is_accepted(
     invoices, claims, open_bill, payer, supervisor, lock, settle
 ):
@@ -649,61 +563,6 @@ def test_deny__on_a_paused_ledger__is_accepted(
     deny(number, payer)
 
     assert claims.usageOf(number) == (0, 0)
-
-
-# Many payers: the first and four after it
-
-
-def test_lock__five_payers__the_sixth_is_refused_until_one_leaves(
-    claims, open_bill, payers, lock, settle, deny, refused
-):
-    number = open_bill(claimable=10_000)
-    for account in payers[:5]:
-        lock(number, account, 100)
-    assert claims.usageOf(number) == (500, 0)
-
-    with refused(claims.TooManyLocks, number=number):
-        lock(number, payers[5], 100)
-    settle(number, payers[2], 100)
-    lock(number, payers[5], 100)
-    assert claims.usageOf(number) == (500, 100)
-    deny(number, payers[0])
-    lock(number, payers[0], 50, sequence=1)
-    assert claims.usageOf(number) == (450, 100)
-
-
-def test_lock__five_locks_expired__sixth_payer_finds_all_free(
-    claims, open_bill, payers, lock, until_of, refused, chain
-):
-    number = open_bill(claimable=800)
-    for account in payers[:5]:
-        lock(number, account, 100)
-    second_until, last_until = until_of(number, payers[1]), until_of(number, payers[4])
-
-    chain.pending_timestamp = second_until
-    with refused(claims.TooManyLocks, number=number):
-        lock(number, payers[5], 100)
-    chain.pending_timestamp = last_until + 1
-    lock(number, payers[5], 800)
-
-    assert claims.usageOf(number) == (800, 0)
-
-
-def test_lock__locks_that_end_one_after_another__free_one_after_another(
-    claims, open_bill, payers, lock, until_of, chain
-):
-    number = open_bill(claimable=600)
-    start = chain.pending_timestamp + 100
-    for place, account in enumerate(payers[:5]):
-        chain.pending_timestamp = start + 10 * place
-        lock(number, account, 2**place)
-    ends = [until_of(number, account) for account in payers[:5]]
-
-    for place, end in enumerate(ends):
-        chain.mine(timestamp=end)
-        assert claims.usageOf(number) == (sum(2**later for later in range(place, 5)), 0)
-        chain.mine(timestamp=end + 1)
-        assert claims.usageOf(number) == (sum(2**later for later in range(place + 1, 5)), 0)
 
 
 # Reading several at once

@@ -526,16 +526,6 @@ def test_book__then_revoke_book_and_archive__is_final(
 # I9: payment in the settlement token
 
 
-@pytest.fixture
-def deposit(token, escrow, supervisor):
-    def act(payer, amount):
-        token.mint(payer, amount, sender=supervisor)
-        token.approve(escrow, amount, sender=payer)
-        return escrow.deposit(amount, sender=payer)
-
-    return act
-
-
 def test_settle__with_a_payee__pays_in_the_same_transaction(
     claims, ids, token, escrow, open_bill, payer, stranger, lock, settle, deposit, claim_of, refused
 ):
@@ -558,19 +548,6 @@ def test_settle__with_a_payee__pays_in_the_same_transaction(
     assert token.balanceOf(stranger) == 3_000
 
 
-def test_settle__deposit_too_small__leaves_no_mark(
-    claims, ids, escrow, token, open_bill, payer, stranger, lock, settle, deposit, refused
-):
-    number = open_bill()
-    deposit(payer, 2_999)
-    lock(number, payer, 4_000, payee=stranger)
-
-    with refused(escrow.DepositTooSmall, payer=ids[payer], amount=3_000, deposit=2_999):
-        settle(number, payer, 3_000)
-    assert claims.usageOf(number) == (4_000, 0)
-    assert token.balanceOf(stranger) == 0
-
-
 def test_lock__payee_for_a_bill_in_another_currency__is_refused(
     claims, issue_bills, payer, stranger, lock, refused
 ):
@@ -578,25 +555,6 @@ def test_lock__payee_for_a_bill_in_another_currency__is_refused(
 
     with refused(claims.CurrencyNotPaid, number=number, currency=840):
         lock(number, payer, 1_000, payee=stranger)
-
-
-def test_pay__by_anybody_but_claims__is_refused(escrow, ids, payer, deposit, stranger, refused):
-    deposit(payer, 1_000)
-
-    for account in (payer, stranger):
-        with refused(escrow.NotClaims, account=account):
-            escrow.pay(1, ids[payer], account, 1_000, sender=account)
-
-
-def test_settle__the_escrow_as_payee__is_refused(
-    escrow, open_bill, payer, lock, settle, deposit, refused
-):
-    number = open_bill()
-    deposit(payer, 1_000)
-    lock(number, payer, 1_000, payee=escrow)
-
-    with refused(escrow.PayeeInvalid, payee=escrow):
-        settle(number, payer, 1_000)
 
 
 def test_deposit_and_withdraw__own_tokens__come_back(
@@ -613,79 +571,6 @@ def test_deposit_and_withdraw__own_tokens__come_back(
         payer=ids[payer], to=payer, amount=400, by=payer
     )
     assert (escrow.depositOf(ids[payer]), token.balanceOf(payer)) == (600, 400)
-
-
-def test_mint__by_anybody_but_the_deployer__is_refused(token, stranger, refused):
-    assert token.decimals() == 2
-    with refused(token.NotTheMinter, account=stranger):
-        token.mint(stranger, 1, sender=stranger)
-
-
-@pytest.fixture
-def escrow_of(project, institutions, claims, supervisor, compiled):
-    """An escrow of a token that lies, with Claims' place taken by the supervisor."""
-
-    def make(kind):
-        token = compiled[kind].deploy(sender=supervisor)
-        escrow = project.Escrow.deploy(institutions, token, 156, supervisor, sender=supervisor)
-        return token, escrow
-
-    return make
-
-
-def test_deposit_and_pay__token_that_answers_nothing__works(
-    escrow_of, ids, payer, stranger, supervisor
-):
-    token, escrow = escrow_of("SilentToken")
-    token.mint(payer, 1_000, sender=payer)
-    escrow.deposit(1_000, sender=payer)
-
-    escrow.pay(1, ids[payer], stranger, 400, sender=supervisor)
-
-    assert (token.balanceOf(stranger), escrow.depositOf(ids[payer])) == (400, 600)
-
-
-def test_deposit__token_that_returns_false__is_refused(escrow_of, payer, refused):
-    token, escrow = escrow_of("FalseToken")
-
-    with refused(escrow.SafeERC20FailedOperation, token=token):
-        escrow.deposit(1_000, sender=payer)
-
-
-def test_deposit_and_pay__token_that_takes_fees__is_refused(
-    escrow_of, ids, payer, stranger, supervisor, refused
-):
-    token, escrow = escrow_of("FeeToken")
-    token.mint(payer, 1_000, sender=payer)
-
-    with refused(escrow.TransferInexact, amount=1_000, moved=999):
-        escrow.deposit(1_000, sender=payer)
-    token.setFee(0, sender=payer)
-    escrow.deposit(1_000, sender=payer)
-    token.setFee(1, sender=payer)
-    with refused(escrow.TransferInexact, amount=500, moved=499):
-        escrow.pay(1, ids[payer], stranger, 500, sender=supervisor)
-    assert escrow.depositOf(ids[payer]) == 1_000
-
-
-def test_pay__token_that_moves_nothing__is_refused(
-    escrow_of, ids, payer, stranger, supervisor, refused
-):
-    token, escrow = escrow_of("FeeToken")
-    token.setFee(0, sender=payer)
-    token.mint(payer, 1_000, sender=payer)
-    escrow.deposit(1_000, sender=payer)
-    token.setFee(300, sender=payer)
-
-    with refused(escrow.TransferInexact, amount=300, moved=0):
-        escrow.pay(1, ids[payer], stranger, 300, sender=supervisor)
-
-
-def test_deposit__token_that_calls_back__is_refused(escrow_of, institutions, payer, refused):
-    _, escrow = escrow_of("ReenteringToken")
-
-    with refused(escrow.ReentrancyGuardReentrantCall):
-        escrow.deposit(1_000, sender=payer)
 
 
 def test_settle__without_settlement_token_in_the_deployment__no_payee_is_taken(

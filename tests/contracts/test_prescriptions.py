@@ -273,49 +273,6 @@ def test_accept__taken__is_refused_to_everybody(
     assert record(number) == before
 
 
-def test_accept__last_second_of_anothers_lease__is_refused_and_the_next_takes_over(
-    prescriptions,
-    ids,
-    issue_prescription,
-    pharmacy,
-    other_pharmacy,
-    accept,
-    dispense,
-    give_back,
-    record,
-    refused,
-    chain,
-    lease_period,
-):
-    number = issue_prescription()
-    accept(number, pharmacy)
-    lease_until = record(number).leaseUntil
-
-    chain.pending_timestamp = lease_until
-    with refused(
-        prescriptions.PrescriptionIsTaken,
-        number=number,
-        pharmacy=ids[pharmacy],
-        leaseUntil=lease_until,
-    ):
-        accept(number, other_pharmacy, sequence=1)
-    chain.pending_timestamp = lease_until + 1
-    accept(number, other_pharmacy, sequence=1)
-
-    taken = record(number)
-    assert (taken.pharmacy, taken.sequence, taken.state) == (
-        ids[other_pharmacy],
-        2,
-        State.ACCEPTED,
-    )
-    assert taken.leaseUntil == lease_until + 1 + lease_period
-    for late in (lambda: dispense(number, 24), lambda: give_back(number)):
-        with refused(prescriptions.NotThePharmacy, number=number, pharmacy=ids[other_pharmacy]):
-            late()
-    dispense(number, 24, 10, by=other_pharmacy)
-    assert not record(number).unconfirmed
-
-
 def test_accept__own_lease_over__is_renewed_with_a_new_signature(
     ids, issue_prescription, pharmacy, accept, record, chain
 ):
@@ -326,30 +283,6 @@ def test_accept__own_lease_over__is_renewed_with_a_new_signature(
     accept(number, pharmacy, sequence=1)
 
     assert (record(number).pharmacy, record(number).sequence) == (ids[pharmacy], 2)
-
-
-def test_accept__last_second_of_validity__is_accepted(
-    issue_prescription, pharmacy, accept, record, chain
-):
-    end = chain.pending_timestamp + 1_000
-    number = issue_prescription(valid_until=end)
-
-    chain.pending_timestamp = end
-    accept(number, pharmacy)
-
-    assert record(number).state == State.ACCEPTED
-
-
-def test_accept__a_second_after_validity__is_refused(
-    prescriptions, issue_prescription, pharmacy, accept, record, refused, chain
-):
-    end = chain.pending_timestamp + 1_000
-    number = issue_prescription(valid_until=end)
-    chain.pending_timestamp = end + 1
-
-    with refused(prescriptions.PrescriptionIsExpired, number=number, validUntil=end):
-        accept(number, pharmacy)
-    assert record(number).state == State.NOT_OPENED
 
 
 def test_accept__take_over_after_validity__is_refused(
@@ -407,29 +340,6 @@ def test_accept__while_paused__is_refused(
 
     with refused(prescriptions.EnforcedPause):
         accept(number, pharmacy)
-
-
-def test_accept__deadline_is_this_second__is_accepted(
-    issue_prescription, pharmacy, accept, record, chain
-):
-    number = issue_prescription()
-    now = chain.pending_timestamp + 100
-
-    chain.pending_timestamp = now
-    accept(number, pharmacy, deadline=now)
-
-    assert record(number).state == State.ACCEPTED
-
-
-def test_accept__deadline_was_a_second_ago__is_refused(
-    prescriptions, issue_prescription, pharmacy, accept, refused, chain
-):
-    number = issue_prescription()
-    now = chain.pending_timestamp + 100
-    chain.pending_timestamp = now
-
-    with refused(prescriptions.AuthorisationExpired, number=number, deadline=now - 1):
-        accept(number, pharmacy, deadline=now - 1)
 
 
 @pytest.mark.parametrize("where", ["DELIVERED", "CANCELLED"])

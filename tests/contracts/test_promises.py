@@ -1,4 +1,4 @@
-"""That nothing is promised without a test: errors, events, and the page of invariants."""
+"""That nothing is promised without a test: errors, events, invariants and attacks."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ NOT_REACHABLE = {"InvalidShortString", "StringTooLong", "AddressEmptyCode"}
 NEVER_EMITTED = {"EIP712DomainChanged"}
 
 REFERENCE = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
+FILE_OR_TEST = re.compile(r"`([\w/]+\.py)(?:::(test_\w+))?`")
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +26,28 @@ def folder():
 
 
 @pytest.fixture(scope="module")
-def source(folder):
-    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("test_*.py")))
+def attacks(folder):
+    """The files of tests/attacks that act attacks out."""
+    return sorted((folder.parent / "attacks").glob("test_*.py"))
+
+
+@pytest.fixture(scope="module")
+def files(folder, attacks):
+    """All files of tests that ape runs."""
+    return [*sorted(folder.glob("test_*.py")), *attacks]
+
+
+@pytest.fixture(scope="module")
+def source(files):
+    return "\n".join(path.read_text(encoding="utf-8") for path in files)
+
+
+@pytest.fixture(scope="module")
+def rows_of_attacks(folder):
+    """The rows of *Attacks considered* in SECURITY.md."""
+    text = (folder.parents[1] / "SECURITY.md").read_text(encoding="utf-8")
+    table = text.partition("## Attacks considered")[2].partition("\n## ")[0]
+    return re.findall(r"^\| (?!attack \|).+$", table, re.M)
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +98,8 @@ def test_functions__every_one_that_a_contract_has__is_called_by_a_test(project, 
     assert {name for name in methods if not re.search(rf"\.{name}\b", source)} == set()
 
 
-def test_names__every_test__says_action_situation_and_outcome(folder):
-    for path in sorted(folder.glob("test_*.py")):
+def test_names__every_test__says_action_situation_and_outcome(files):
+    for path in files:
         for name in names_in(path):
             if name.startswith("test_"):
                 assert re.fullmatch(r"test(_[a-z0-9_]+?)__([a-z0-9_]+?)__([a-z0-9_]+)", name), name
@@ -97,3 +118,31 @@ def test_invariants_page__every_promise__names_a_test(page):
 
     assert rows
     assert [row for row in rows if not REFERENCE.search(row)] == []
+
+
+# Attacks
+
+
+def test_security_page__every_attack__names_tests_that_exist(folder, rows_of_attacks):
+    assert len(rows_of_attacks) > 30
+    for row in rows_of_attacks:
+        named = FILE_OR_TEST.findall(row.rpartition(" | ")[2])
+        assert named, row
+        for file, name in named:
+            tests = {test for test in names_in(folder.parent / file) if test.startswith("test_")}
+            assert tests, file
+            assert not name or name in tests, f"{file}::{name}"
+
+
+def test_security_page__every_file_of_attacks__has_a_row(attacks, rows_of_attacks):
+    table = "\n".join(rows_of_attacks)
+
+    assert len(attacks) > 5
+    assert [path.name for path in attacks if f"`attacks/{path.name}" not in table] == []
+
+
+def test_attacks__every_file__says_the_attack_the_answer_and_what_would_happen(attacks):
+    for path in attacks:
+        told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        assert re.search(r"^The answer: ", told, re.M), path.name
+        assert re.search(r"^Without ", told, re.M), path.name

@@ -14,18 +14,8 @@ from medledger.core.states import Kind
 from medledger.core.tree import Tree
 
 ROOT = keccak256(b"a root")
-NEW_CODE = 11010126
+NEW_CODE = 11010126  # of the fixture `allot`
 LARGEST_COUNT = 2**32 - 1
-
-
-@pytest.fixture
-def allot(invoices, ids, hospital, supervisor):
-    """Allots serials of a code that nobody has used to the hospital, as the supervisor."""
-
-    def act(first, last, code=NEW_CODE, to=hospital, sender=supervisor, endorsed=False):
-        return invoices.allot(ids[to], code, first, last, endorsed, sender=sender)
-
-    return act
 
 
 # Segments
@@ -78,25 +68,6 @@ def test_allot__number_after_the_highest__is_accepted_for_any_hospital(
     )
     assert invoices.segmentOf(first).institution == ids[hospital]
     assert invoices.highestSerialOf(NEW_CODE) == 101
-
-
-@pytest.mark.parametrize(
-    ("first", "last"),
-    [(100, 200), (1, 100), (50, 60), (1, 1), (1, 500)],
-    ids=["shares its last number", "the same", "inside", "its first number", "around"],
-)
-def test_allot__serials_that_are_taken__is_refused(invoices, allot, refused, first, last):
-    allot(1, 100)
-
-    with refused(invoices.SegmentOverlaps, code=NEW_CODE, first=first, highest=100):
-        allot(first, last)
-
-
-def test_allot__free_serials_below_the_highest__is_refused(invoices, allot, refused):
-    allot(500, 600)
-
-    with refused(invoices.SegmentOverlaps, code=NEW_CODE, first=1, highest=600):
-        allot(1, 100)
 
 
 def test_allot__same_serials_of_another_code__is_accepted(invoices, allot):
@@ -184,16 +155,6 @@ def test_withdraw__part_of_a_segment_issued__tells_the_gap_and_ends_it(
         invoices.issue(segment, first + 4, 1, ROOT, sender=hospital)
     # What was issued before stays the hospital's.
     invoices.hold(segment, first, sender=hospital)
-
-
-def test_withdraw__numbers_of_the_gap__cannot_be_allotted_again(
-    invoices, supervisor, allot, refused
-):
-    segment = allot(1, 10).return_value
-    invoices.withdraw(segment, 5, sender=supervisor)
-
-    with refused(invoices.SegmentOverlaps, code=NEW_CODE, first=5, highest=10):
-        allot(5, 10)
 
 
 def test_withdraw__one_segment_of_two__leaves_the_other(
@@ -403,54 +364,6 @@ def test_issue__largest_count_in_a_small_segment__is_refused(
 def test_issue__no_document__is_refused(invoices, hospital, refused, bill_segment):
     with refused(invoices.BatchEmpty):
         invoices.issue(bill_segment.id, bill_segment.first, 0, ROOT, sender=hospital)
-
-
-def test_issue__the_same_batch_twice__is_refused(
-    invoices, hospital, issue_bills, refused, bill_segment
-):
-    batch = issue_bills(3)
-
-    with refused(invoices.NumberAlreadyIssued, number=batch.number()):
-        invoices.issue(bill_segment.id, batch.number(), 3, batch.tree.root, sender=hospital)
-    assert invoices.headHashOf(batch.number()) == batch.head.hash(batch.tree.root)
-
-
-def test_issue__number_in_the_middle_of_a_batch__is_refused(
-    invoices, hospital, issue_bills, refused, bill_segment
-):
-    batch = issue_bills(3)
-
-    with refused(invoices.NumberAlreadyIssued, number=batch.number(2)):
-        invoices.issue(bill_segment.id, batch.number(2), 5, ROOT, sender=hospital)
-    assert invoices.headHashOf(batch.number(2)) == bytes(32)
-
-
-def test_issue__leaving_a_gap__is_refused(invoices, hospital, issue_bills, refused, bill_segment):
-    following = issue_bills(3).number() + 3
-
-    with refused(invoices.NumberSkipped, number=following + 1, next=following):
-        invoices.issue(bill_segment.id, following + 1, 1, ROOT, sender=hospital)
-
-
-def test_issue__number_below_or_above_the_segment__is_refused(
-    invoices, hospital, refused, bill_segment
-):
-    for outside in (bill_segment.first - 1, bill_segment.last + 1):
-        with refused(invoices.NumberOutsideSegment, number=outside, segment=bill_segment.id):
-            invoices.issue(bill_segment.id, outside, 1, ROOT, sender=hospital)
-
-
-def test_issue__unknown_segment__is_refused(invoices, hospital, refused, bill_segment):
-    for unknown in (0, 99):
-        with refused(invoices.SegmentUnknown, segment=unknown):
-            invoices.issue(unknown, bill_segment.first, 1, ROOT, sender=hospital)
-
-
-def test_issue__segment_of_another_hospital__is_refused(
-    invoices, ids, hospital, other_hospital, refused, bill_segment
-):
-    with refused(invoices.SegmentNotYours, segment=bill_segment.id, institution=ids[hospital]):
-        invoices.issue(bill_segment.id, bill_segment.first, 1, ROOT, sender=other_hospital)
 
 
 def test_issue__prescriptions__are_numbered_apart_from_bills(

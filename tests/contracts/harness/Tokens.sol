@@ -53,15 +53,44 @@ contract FeeToken is Balances {
     }
 }
 
-interface IDeposits {
-    function pay(uint64 number, uint32 payer, address payee, uint64 amount) external;
-}
+/// @notice Calls back what it is told to, each time that it moves something, and gives the refusal on.
+/// @dev It may be a key of an institution: `act` sends what it does as one.
+contract CallingToken is Balances {
+    address private _target;
+    bytes private _data;
 
-/// @notice Calls the escrow back while it is called.
-contract ReenteringToken is Balances {
-    function transferFrom(address, address to, uint256 amount) external returns (bool) {
-        IDeposits(to).pay(1, 9, msg.sender, uint64(amount));
+    function callBack(address target, bytes calldata data) external {
+        (_target, _data) = (target, data);
+    }
+
+    function act(address target, bytes calldata data) external {
+        _call(target, data);
+    }
+
+    function transfer(address to, uint256 amount) external returns (bool) {
+        return _moveAndCall(msg.sender, to, amount);
+    }
+
+    function transferFrom(address from, address to, uint256 amount) external returns (bool) {
+        return _moveAndCall(from, to, amount);
+    }
+
+    function _moveAndCall(address from, address to, uint256 amount) private returns (bool) {
+        _move(from, to, amount, 0);
+        (address target, bytes memory data) = (_target, _data);
+        // Once: the token does not call itself for ever.
+        delete _target;
+        if (target != address(0)) _call(target, data);
         return true;
+    }
+
+    function _call(address target, bytes memory data) private {
+        (bool done, bytes memory answer) = target.call(data);
+        if (!done) {
+            assembly ("memory-safe") {
+                revert(add(answer, 32), mload(answer))
+            }
+        }
     }
 }
 

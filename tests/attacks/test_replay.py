@@ -1,56 +1,53 @@
-"""Attacks acted out: stolen, stale and forged signatures of patients, and races."""
+"""A signature used again, or for something that was not signed; a proof used on another ledger.
+
+What a patient signs is seen by everybody once it is used. Who keeps it tries it again after a
+denial, an expiry, a return or a lease, for another payer, amount, bill, deadline or sequence, at
+another contract, an earlier deployment or another chain.
+
+The answer: EIP-712. The message names all of it, and a sequence that each use takes; the domain
+names the contract and the chain. Proofs are checked against the ledger's own storage, and each kind
+of document has its type hash.
+
+Without it one signature would lock the bill as often, wherever and for whomever its holder likes:
+the first test shows it of a contract that has only number and amount signed.
+"""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
+from eth_abi import encode
+from eth_account import Account
+from tests.attacks.forging import high_s_twin, leaf_of, sign_as
 
-from medledger.core.hashing import ZERO_ADDRESS, ClaimAuthorisation, keccak256
+from medledger.core.hashing import (
+    ZERO_ADDRESS,
+    ClaimAuthorisation,
+    PrescriptionTerms,
+    keccak256,
+)
 from medledger.core.states import State
 
-CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-MAGIC = bytes.fromhex("1626ba7e")
 EXPLANATION = keccak256(b"explanation of benefit")
 
 
-def high_s_twin(signature):
-    """The other signature (r, n - s, v') by the same key over the same digest."""
-    r, s, v = signature[:32], int.from_bytes(signature[32:64], "big"), signature[64]
-    return r + (CURVE_ORDER - s).to_bytes(32, "big") + bytes([27 + 28 - v])
+# Without the rule
 
 
-# The patient's signature on a claim
+def test_lock__naive_contract_with_number_and_amount_signed__takes_it_anywhere_and_again(
+    compiled, payer, other_payer, stranger
+):
+    key = Account.from_key(keccak256(b"a patient's key"))
+    digest = keccak256(encode(["uint64", "uint64"], [7, 1_000]))
+    signature = key.unsafe_sign_hash(digest).signature
+    one, other = (compiled["NaiveClaims"].deploy(sender=stranger) for _ in range(2))
+
+    for contract, sender in ((one, payer), (one, payer), (one, other_payer), (other, payer)):
+        contract.lock(7, 1_000, key.address, signature, sender=sender)
+
+    assert (one.lockedOf(7), other.lockedOf(7)) == (3_000, 1_000)
 
 
-@pytest.fixture(scope="module")
-def sign_claim(authorise_claim):
-    """The patient's signature alone."""
-    return lambda *arguments, **terms: authorise_claim(*arguments, **terms)[1]
-
-
-@pytest.fixture
-def lock_with(claims, far_future, proof_of):
-    """A payer locks 1,000 with whatever signature it has."""
-
-    def act(number, payer, signature, amount=1_000, deadline=far_future):
-        terms = (amount, deadline, 0, False, ZERO_ADDRESS)
-        return claims.lock(*proof_of(number), terms, signature, sender=payer)
-
-    return act
-
-
-@pytest.fixture
-def not_authorised(invoices, claims, refused):
-    """Asserts that a signature is refused for this bill, and that nothing gets locked."""
-
-    def assert_refused(number, act):
-        patient, before = invoices.invoiceOf(number).patient, claims.usageOf(number)
-        with refused(claims.AuthorisationInvalid, number=number, patient=patient):
-            act()
-        assert claims.usageOf(number) == before
-
-    return assert_refused
+# Claims
 
 
 def test_lock__replayed_after_denial__is_refused(
@@ -126,17 +123,11 @@ def test_lock__signed_for_another_bill_of_the_same_address__is_refused(
     probe = 7
     number, another = open_bills(2, holder=patient.address("Invoice", probe))
     message = ClaimAuthorisation(another, ids[payer], 1_000, 0, far_future)
-    signature = _sign_as(patient, message, probe, chain.chain_id, claims.address)
+    signature = sign_as(patient, message, probe, chain.chain_id, claims.address)
 
     not_authorised(number, lambda: lock_with(number, payer, signature))
     lock_with(another, payer, signature)
     assert claims.usageOf(another) == (1_000, 0)
-
-
-def _sign_as(patient, message, number, chain_id, contract):
-    """A signature over `message` by the one-time key of another document's number."""
-    numbered = SimpleNamespace(number=number, struct_hash=message.struct_hash)
-    return patient.sign(numbered, "Invoice", chain_id, contract)
 
 
 def test_lock__signed_for_another_deadline__is_refused(
@@ -219,128 +210,7 @@ def test_lock__signed_by_another_patient__is_refused(
     not_authorised(number, lambda: lock_with(number, payer, signature))
 
 
-def test_lock__high_s_twin_of_a_valid_signature__is_refused(
-    claims, open_bill, payer, sign_claim, lock_with, not_authorised
-):
-    number = open_bill()
-    signature = sign_claim(number, payer, 1_000)
-    twin = high_s_twin(signature)
-    assert int.from_bytes(twin[32:64], "big") > CURVE_ORDER // 2
-
-    not_authorised(number, lambda: lock_with(number, payer, twin))
-    lock_with(number, payer, signature)
-    assert claims.usageOf(number) == (1_000, 0)
-
-
-def test_lock__damaged_signature__is_refused(
-    open_bill, payer, sign_claim, lock_with, not_authorised
-):
-    number = open_bill()
-    good = sign_claim(number, payer, 1_000)
-    flipped = bytes([good[0] ^ 1]) + good[1:]
-    other_v = good[:64] + bytes([27 + 28 - good[64]])
-    # EIP-2098's short form was once accepted by the checker, and gave each signature a twin.
-    short = good[:32] + bytes([good[32] | (good[64] - 27) << 7]) + good[33:64]
-
-    for damaged in (b"", bytes(65), good[:64], good + b"\0", flipped, other_v, short):
-        not_authorised(number, lambda damaged=damaged: lock_with(number, payer, damaged))
-
-
-# Contract wallets
-
-
-@pytest.fixture
-def signed_by_wallet(claims, ids, chain, patient, payer, far_future):
-    """The owner's signature; the owner of every wallet here is the patient's key of number 7."""
-
-    def sign(number):
-        message = ClaimAuthorisation(number, ids[payer], 1_000, 0, far_future)
-        return _sign_as(patient, message, 7, chain.chain_id, claims.address)
-
-    return sign
-
-
-def test_lock__patient_is_a_contract_wallet__its_answer_counts(
-    claims,
-    compiled,
-    open_bill,
-    patient,
-    payer,
-    stranger,
-    signed_by_wallet,
-    lock_with,
-    not_authorised,
-):
-    wallet = compiled["Wallet"].deploy(patient.address("Invoice", 7), sender=stranger)
-    number = open_bill(holder=wallet.address)
-    signature = signed_by_wallet(number)
-
-    not_authorised(number, lambda: lock_with(number, payer, signature, amount=1_001))
-    lock_with(number, payer, signature)
-
-    assert claims.usageOf(number) == (1_000, 0)
-
-
-def test_lock__replayed_signature_of_a_contract_wallet__is_refused(
-    claims,
-    compiled,
-    open_bill,
-    patient,
-    payer,
-    stranger,
-    signed_by_wallet,
-    lock_with,
-    not_authorised,
-):
-    wallet = compiled["Wallet"].deploy(patient.address("Invoice", 7), sender=stranger)
-    number = open_bill(holder=wallet.address)
-    lock_with(number, payer, signed_by_wallet(number))
-    claims.deny(number, 1, EXPLANATION, sender=payer)
-
-    not_authorised(number, lambda: lock_with(number, payer, signed_by_wallet(number)))
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"",
-        MAGIC,
-        bytes(32),
-        b"\xff" * 32,
-        bytes(28) + MAGIC,
-        MAGIC + bytes(27) + b"\x01",
-        (1).to_bytes(32, "big"),
-        MAGIC + bytes(27),
-    ],
-    ids=["nothing", "four bytes", "zero", "ones", "right-aligned", "not padded", "true", "short"],
-)
-def test_lock__wallet_that_answers_anything_but_the_magic_value__is_refused(
-    compiled, open_bill, payer, stranger, signed_by_wallet, lock_with, not_authorised, answer
-):
-    wallet = compiled["LyingWallet"].deploy(answer, sender=stranger)
-    number = open_bill(holder=wallet.address)
-
-    not_authorised(number, lambda: lock_with(number, payer, signed_by_wallet(number)))
-
-
-def test_lock__wallet_that_reverts__is_refused(
-    compiled, open_bill, payer, stranger, signed_by_wallet, lock_with, not_authorised
-):
-    wallet = compiled["RevertingWallet"].deploy(sender=stranger)
-    number = open_bill(holder=wallet.address)
-
-    not_authorised(number, lambda: lock_with(number, payer, signed_by_wallet(number)))
-
-
-def test_lock__contract_without_signatures_as_patient__is_refused(
-    open_bill, institutions, payer, signed_by_wallet, lock_with, not_authorised
-):
-    number = open_bill(holder=institutions.address)
-
-    not_authorised(number, lambda: lock_with(number, payer, signed_by_wallet(number)))
-
-
-# The patient's signature on a prescription
+# Prescriptions
 
 
 def test_accept__signed_for_something_else__is_refused(
@@ -504,82 +374,28 @@ def test_deliver__confirmation_of_an_earlier_parcel__is_refused(
         prescriptions.deliver(number, far_future, confirmation, sender=stranger)
 
 
-# Racing
+# Proofs
 
 
-def test_open__front_run_by_a_stranger__does_not_stop_the_payer(
-    invoices, claims, issue_bills, payer, stranger, sign_claim, far_future
+def test_open__a_prescription_issued_among_bills__is_no_bill(
+    invoices, issue_bills, patient, stranger, refused, far_future
+):
+    def leaves(headers):
+        (header,) = headers
+        terms = PrescriptionTerms(1, far_future, 0, 0, (1,), 0, 0, 0, on_hold=False)
+        return [leaf_of(terms.header(header.number, header.patient, header.body))]
+
+    batch = issue_bills(1, leaves=leaves)
+
+    with refused(invoices.ProofInvalid, number=batch.number()):
+        invoices.open(*batch.proof(), sender=stranger)
+
+
+def test_open__bill_of_another_ledger__is_refused(
+    invoices, issue_bills, deploy_claims, prescriptions, institutions, supervisor, stranger, refused
 ):
     batch = issue_bills(2)
-    signature = sign_claim(batch.number(), payer, 1_000)
-    invoices.open(*batch.proof(), sender=stranger)
+    other_ledger, _, _ = deploy_claims(institutions, prescriptions, 100, supervisor)
 
-    terms = (1_000, far_future, 0, False, ZERO_ADDRESS)
-    claims.lock(*batch.proof(), terms, signature, sender=payer)
-
-    assert claims.usageOf(batch.number()) == (1_000, 0)
-
-
-def test_lock__seen_and_copied_by_another_payer__serves_the_one_it_names(
-    claims, ids, open_bill, payer, other_payer, sign_claim, lock_with, not_authorised
-):
-    number = open_bill()
-    signature = sign_claim(number, payer, 1_000)
-
-    not_authorised(number, lambda: lock_with(number, other_payer, signature))
-    lock_with(number, payer, signature)
-
-    assert claims.claimOf(number, ids[payer]).amount == 1_000
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["one first", "other first"])
-def test_lock__two_payers_for_the_last_of_a_bill__the_first_gets_it(
-    claims, ids, open_bill, payers, lock, refused, order
-):
-    number = open_bill(claimable=10_000)
-    first, second = (payers[place] for place in order)
-
-    lock(number, first, 6_000)
-
-    with refused(claims.OverRemainder, number=number, amount=6_000, remainder=4_000):
-        lock(number, second, 6_000)
-    assert claims.claimOf(number, ids[second]).sequence == 0
-    assert claims.usageOf(number) == (6_000, 0)
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["one first", "other first"])
-def test_accept__two_pharmacies_with_a_code_each__the_first_gets_it(
-    prescriptions, ids, issue_prescription, pharmacy, other_pharmacy, accept, refused, order
-):
-    number = issue_prescription()
-    pharmacies = (pharmacy, other_pharmacy)
-    first, second = (pharmacies[place] for place in order)
-
-    accept(number, first)
-
-    found = prescriptions.prescriptionOf(number)
-    with refused(
-        prescriptions.PrescriptionIsTaken,
-        number=number,
-        pharmacy=ids[first],
-        leaseUntil=found.leaseUntil,
-    ):
-        accept(number, second)
-    assert prescriptions.prescriptionOf(number) == found
-
-
-def test_lock_and_reverse__in_either_order__the_first_wins(
-    invoices, claims, open_bills, payer, hospital, lock, refused, bill_segment
-):
-    locked, reversed_, red_letter, other_red_letter = open_bills(4)
-    segment = bill_segment.id
-
-    lock(locked, payer, 1_000)
-    with refused(invoices.InvoiceInUse, number=locked, locked=1_000, reimbursed=0):
-        invoices.reverse(segment, locked, segment, red_letter, 1, sender=hospital)
-    invoices.reverse(segment, reversed_, segment, other_red_letter, 1, sender=hospital)
-    with refused(invoices.InvoiceIsReversed, number=reversed_, redLetter=other_red_letter):
-        lock(reversed_, payer, 1_000)
-
-    assert claims.usageOf(locked) == (1_000, 0)
-    assert claims.usageOf(reversed_) == (0, 0)
+    with refused(other_ledger.ProofInvalid, number=batch.number()):
+        other_ledger.open(*batch.proof(), sender=stranger)
