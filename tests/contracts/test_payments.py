@@ -287,7 +287,7 @@ def test_pay__token_that_calls_back__is_refused(
     batch = issue_bills(2)
     token, payments = payments_in("CallingToken")
     inner = payments.pay.encode_input(*batch.proof(0 if again else 1), account)
-    token.arm(payments, inner, sender=wallet)
+    token.callBack(payments, inner, sender=wallet)
 
     with refused(payments.ReentrancyGuardReentrantCall):
         payments.pay(*batch.proof(), account, sender=wallet)
@@ -301,7 +301,7 @@ def test_pay__token_that_confirms_a_statement_meanwhile__finds_the_mark(
     token, payments = payments_in("CallingToken")
     signature = sign_bill_payment(batch.number(), DUE, PAYMENT, contract=payments.address)
     inner = payments.confirm.encode_input(batch.number(), FAR_FUTURE, signature)
-    token.arm(payments, inner, sender=wallet)
+    token.callBack(payments, inner, sender=wallet)
 
     with refused(payments.BillIsPaid, number=batch.number()):
         payments.pay(*batch.proof(), account, sender=wallet)

@@ -93,22 +93,3 @@ contract CallingToken is Balances {
         }
     }
 }
-
-/// @notice Makes a call, which the test sets, while it moves tokens.
-contract CallingToken is Balances {
-    address private _target;
-    bytes private _data;
-
-    function arm(address target, bytes calldata data) external {
-        (_target, _data) = (target, data);
-    }
-
-    function transferFrom(address from, address to, uint256 amount) external returns (bool) {
-        (bool succeeded, bytes memory answer) = _target.call(_data);
-        if (!succeeded) {
-            assembly ("memory-safe") { revert(add(answer, 0x20), mload(answer)) }
-        }
-        _move(from, to, amount, 0);
-        return true;
-    }
-}
