@@ -12,7 +12,8 @@ SEED ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup spark-setup demo test pytest spark ape-test simulate soak peers twin check lint format artifacts snapshots lock clean
+.PHONY: help setup spark-setup proofs-setup demo test pytest spark ape-test simulate soak peers twin prove slither coverage mutants \
+	check lint format artifacts snapshots lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +26,9 @@ setup: ## Create .venv with the locked packages, Anvil, the compiler and medledg
 spark-setup: setup
 	@$(PYTHON) toolchain/setup.py --spark
 
+proofs-setup: setup
+	@$(PYTHON) toolchain/setup.py --proofs
+
 demo: setup ## Run the whole story on the sample in examples/
 	$(BIN)/medledger demo --data examples/synthea
 
@@ -34,8 +38,8 @@ test: setup ## Run every check and every test
 	$(MAKE) pytest
 	$(MAKE) ape-test
 
-pytest: setup ## Run the Python tests
-	$(BIN)/pytest
+pytest: setup ## Run the Python tests, two files at a time
+	$(BIN)/pytest -p xdist -n 2 --dist loadfile
 
 ape-test: setup ## Run the contract tests on Anvil
 	APE_DATA_FOLDER="$(CURDIR)/.venv/ape" $(BIN)/ape test tests/contracts
@@ -46,8 +50,8 @@ spark: spark-setup ## Read an export with Spark as with DuckDB (make test does t
 simulate: setup ## Run one seed of the simulation (SEED=1)
 	MEDLEDGER_SEED=$(SEED) $(BIN)/pytest tests/simulation/test_seeds.py -s
 
-soak: setup ## Run 500 seeds, and every step of the crash walk (takes an hour or more)
-	MEDLEDGER_SOAK=1 $(BIN)/pytest tests/simulation tests/faults --timeout=7200
+soak: setup ## Run 500 seeds, every step of the crash walk, 50,000 acts of the model (takes an hour or more)
+	MEDLEDGER_SOAK=1 $(BIN)/pytest tests/simulation tests/faults tests/model --timeout=7200
 
 peers: setup ## Compare with OpenAttestation and EAS on the same bills
 	$(BIN)/python -m benchmarks.peers.run $(ARGS)
@@ -57,6 +61,19 @@ twin: setup ## Compile and run the second verifier (ARGS="verify EVIDENCE...")
 	$(BIN)/node twin/dist/main.js $(ARGS)
 
 TSC = $(BIN)/node twin/node_modules/typescript/bin/tsc --project twin
+
+prove: proofs-setup ## Prove the properties in proofs/, and that each fails on a broken contract
+	$(BIN)/python toolchain/build_artifacts.py --check
+	$(BIN)/python -m proofs.prove $(ARGS)
+
+slither: proofs-setup ## Analyse the contracts; fails on a finding without an answer
+	.venv/proofs/bin/python proofs/analyse.py
+
+coverage: setup ## Run the contract tests and print what of contracts/ they never execute
+	MEDLEDGER_COVERAGE=1 APE_DATA_FOLDER="$(CURDIR)/.venv/ape" $(BIN)/ape test tests/contracts
+
+mutants: setup ## Break the contracts one rule at a time; fails where no contract test notices
+	$(BIN)/python -m proofs.mutate $(ARGS)
 
 check: setup lint ## Check style, types, layers and that the artifacts match the contracts
 	$(BIN)/mypy
@@ -84,6 +101,7 @@ lock: setup ## Resolve the lock files again (UPGRADE=1: to the newest versions)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --output-file requirements.lock $(LOCK_OPTIONS)
 	cd toolchain && ../$(BIN)/uv pip compile node-requirements.in --output-file node-requirements.lock $(LOCK_OPTIONS)
 	cd toolchain && ../$(BIN)/uv pip compile spark-requirements.in --output-file spark-requirements.lock $(LOCK_OPTIONS)
+	cd toolchain && ../$(BIN)/uv pip compile proofs-requirements.in --output-file proofs-requirements.lock $(LOCK_OPTIONS)
 	cd toolchain && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 	cd twin && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 	cd benchmarks/peers && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts --no-audit --no-fund

@@ -2,6 +2,7 @@
 
     python3 toolchain/setup.py             # what builds and tests
     python3 toolchain/setup.py --spark     # .venv/spark beside it: Spark and its Java
+    python3 toolchain/setup.py --proofs    # .venv/proofs beside it: halmos, slither, Forge
 
 It needs Python 3.11 or 3.12 and a package index for Python and for npm, no root and no Node. It
 leaves `.venv/` with the locked Python packages, `medledger` itself, Anvil, Ganache and the Solidity
@@ -39,6 +40,8 @@ PYTHON_LOCK = ROOT / "requirements.lock"
 NODE_LOCK = TOOLCHAIN / "node-requirements.lock"
 SPARK = VENV / "spark"
 SPARK_LOCK = TOOLCHAIN / "spark-requirements.lock"
+PROOFS = VENV / "proofs"
+PROOFS_LOCK = TOOLCHAIN / "proofs-requirements.lock"
 NPM_FILES = (TOOLCHAIN / "package.json", TOOLCHAIN / "package-lock.json")
 NODE_MODULES = TOOLCHAIN / "node_modules"
 TWIN = ROOT / "twin"
@@ -69,6 +72,8 @@ def main() -> int:
     steps = [environment, packages, project, node, npm, twin, commands]
     if "--spark" in sys.argv[1:]:
         steps.append(spark)
+    if "--proofs" in sys.argv[1:]:
+        steps.append(proofs)
     try:
         check_python()
         with exclusive():
@@ -177,7 +182,7 @@ def npm() -> bool:
     """Install the tools of the build and of the tests that come from npm."""
 
     def install() -> None:
-        say("installing Anvil, Ganache, the Solidity compiler and OpenZeppelin from npm")
+        say("installing Anvil, Forge, Ganache, the Solidity compiler and OpenZeppelin from npm")
         npm_ci(TOOLCHAIN)
 
     made = tuple(NODE_MODULES / name for name in ("solc", "ganache", "@openzeppelin/contracts"))
@@ -200,7 +205,7 @@ def commands() -> bool:
     compiler = VENV / "solcx" / f"solc-v{SOLC}"
 
     def write() -> None:
-        relink(BIN / "anvil", anvil_binary())
+        relink(BIN / "anvil", foundry_binary("anvil"))
         script(BIN / "ganache", run_node(NODE_MODULES / "ganache" / "dist" / "node" / "cli.js"))
         compiler.parent.mkdir(exist_ok=True)
         script(BIN / "solc", solc_script())
@@ -229,6 +234,23 @@ def spark() -> bool:
     return once("spark", key, create, made=(python,))
 
 
+def proofs() -> bool:
+    """Create the environment of the proofs inside the first: halmos, slither and Forge."""
+
+    def create() -> None:
+        say("installing halmos and slither of toolchain/proofs-requirements.lock (about a minute)")
+        shutil.rmtree(PROOFS, ignore_errors=True)
+        run([sys.executable, "-m", "venv", PROOFS], "python -m venv failed for .venv/proofs")
+        pip_install("--requirement", str(PROOFS_LOCK), python=PROOFS / "bin" / "python")
+        relink(PROOFS / "bin" / "forge", foundry_binary("forge"))
+        # solc-select, which slither brings, has a "solc" of its own that downloads.
+        relink(PROOFS / "bin" / "solc", BIN / "solc")
+
+    made = tuple(PROOFS / "bin" / name for name in ("halmos", "slither", "yices-smt2", "forge"))
+    key = digest(str(PROOFS), sys.version, Path(__file__), PROOFS_LOCK, *NPM_FILES)
+    return once("proofs", key, create, made=made)
+
+
 # What the steps need.
 
 
@@ -255,21 +277,22 @@ def is_new_enough(candidate: Path) -> bool:
     return match is not None and int(match[1]) >= OLDEST_NODE
 
 
-def anvil_binary() -> Path:
-    """Anvil of the npm package, or of the machine where npm has none for this platform."""
-    packaged = NODE_MODULES / "@foundry-rs" / "anvil-linux-amd64" / "bin" / "anvil"
+def foundry_binary(name: str) -> Path:
+    """A tool of the npm package, or of the machine where npm has none for this platform."""
+    packaged = NODE_MODULES / "@foundry-rs" / f"{name}-linux-amd64" / "bin" / name
     if packaged.exists():
         return packaged
-    elsewhere = [folder for folder in os.get_exec_path() if Path(folder) != BIN]
-    installed = shutil.which("anvil", path=os.pathsep.join(elsewhere))
+    own = (BIN, PROOFS / "bin")
+    elsewhere = [folder for folder in os.get_exec_path() if Path(folder) not in own]
+    installed = shutil.which(name, path=os.pathsep.join(elsewhere))
     if installed:
         return Path(installed)
     if (platform.system(), platform.machine()) == ("Linux", "x86_64"):
         (STAMPS / "npm").unlink(missing_ok=True)
-        raise SetupError("npm left Anvil out after a broken download; run make setup again")
+        raise SetupError(f"npm left {name} out after a broken download; run make setup again")
     raise SetupError(
-        "the lock file holds Anvil for Linux on x86-64 only, this is "
-        f"{platform.system()} on {platform.machine()}; install Foundry, so that anvil is on the "
+        f"the lock file holds {name} for Linux on x86-64 only, this is "
+        f"{platform.system()} on {platform.machine()}; install Foundry, so that {name} is on the "
         "PATH, and run make setup again"
     )
 

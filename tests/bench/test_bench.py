@@ -57,12 +57,14 @@ def test_bench_gas__once__stays_within_what_contracts_may_cost() -> None:
         "issue_one",
         "issue_1000_per_bill",
         "lock_and_settle",
+        "lock_and_settle_100_each",
         "prescription_life",
         "prescription_steps",
     }
     assert 21_000 < found["issue_one"] < 80_000
     assert 21 < found["issue_1000_per_bill"] < 90
-    assert 42_000 < found["lock_and_settle"] < 250_000
+    assert 42_000 < found["lock_and_settle"] < 120_000
+    assert 21_000 < found["lock_and_settle_100_each"] < 45_000
     assert 84_000 < found["prescription_life"] < 200_000
 
 

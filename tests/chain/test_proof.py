@@ -52,7 +52,12 @@ def test_prove__a_claimed_bill__its_values_are_what_the_views_say(
     for name in ("institution", "first", "next", "last", "endorsed", "withdrawn"):
         path = f"_segments[{world.deployment.bills}].{name}"
         assert found["Invoices", path] == getattr(segment, name)
-    assert found["Claims", f"_claims[{claimed}][{payer}].amount"] == 1000
+    # One word, as `ClaimWords` packs it.
+    claim, word = (
+        world.ledgers.claims.claim_of(claimed, payer),
+        found["Claims", f"_first[{claimed}]"],
+    )
+    assert (word & 0xFFFFFFFF, word >> 32 & (2**64 - 1)) == (payer, claim.amount) == (payer, 1000)
     issuer = world.ledgers.institutions.institution_of(world.ids["hospital"])
     path = f"_institutions[{world.ids['hospital']}]"
     assert found["Institutions", f"{path}.nameHash"] == issuer.name_hash

@@ -6,6 +6,7 @@ Every test starts from the same block: ape takes a snapshot before each and goes
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from eth_abi import encode
 from eth_account import Account
 from ethpm_types import ContractType
 from hexbytes import HexBytes
+from tests.contracts.coverage import Coverage, Measured
 
 from medledger.core.acts import Act
 from medledger.core.hashing import (
@@ -101,6 +103,30 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
     return "not collected: tests/contracts, which needs ape; run it by its name"
 
 
+# What `make coverage` measures, and `make mutants` runs
+
+MEASURES = "MEDLEDGER_COVERAGE" in os.environ
+COVERAGE = Coverage() if MEASURES or "MEDLEDGER_UNOPTIMISED" in os.environ else None
+if COVERAGE is not None:
+    COVERAGE.install(trace=MEASURES)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if COVERAGE is not None:
+        items[:] = [item for item in items if "__costs_" not in item.name]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if MEASURES and COVERAGE is not None:
+        terminalreporter.section("coverage of contracts/")
+        terminalreporter.write_line(COVERAGE.report()[0])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if MEASURES and COVERAGE is not None and session.exitstatus == 0 and not COVERAGE.report()[1]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 # Fixtures that leave the chain alone
 
 
@@ -116,6 +142,8 @@ def project(project: Any) -> Any:
     ape compiles a changed file again, but not the files that import it: after a change of a base
     contract or a library it would go on with the old bytecode of the contracts.
     """
+    if COVERAGE is not None:
+        return Measured(project, COVERAGE.types)
     sources = [project.path / "ape-config.yaml", *sorted(project.contracts_folder.rglob("*.sol"))]
     digest = keccak256(b"".join(keccak256(path.read_bytes()) for path in sources)).hex()
     stamp = project.manifest_path.parent / "sources.keccak256"
@@ -660,6 +688,8 @@ def compiled(project: Any) -> dict[str, ContractContainer]:
 
     They are kept out of contracts/ and out of ape's project, so that they are never shipped.
     """
+    if COVERAGE is not None:
+        return {name: ContractContainer(found) for name, found in COVERAGE.types.items()}
     folder = project.path / "tests" / "contracts" / "harness"
     sources = {
         path.relative_to(project.path).as_posix(): {"content": path.read_text()}

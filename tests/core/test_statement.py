@@ -34,7 +34,7 @@ def test_statement_row__of_a_sealed_bill__has_its_leaf_and_nothing_of_the_patien
     assert (made.number, made.original) == (NUMBER, None)
     assert set(made.json()) == {
         *("number", "totalMinor", "claimable"),
-        *("patient", "currency", "onHold", "body"),
+        *("patient", "currency", "onHold", "prescription", "prescribed", "body"),
     }
 
 

@@ -43,6 +43,7 @@ KEYS = {
     "bills",
     "prescriptions",
     "claims",
+    "paid",
     "dispensed",
     "delivered",
     "reversed",
@@ -183,11 +184,13 @@ def test_differences__books_that_claim_more_than_the_chain_has__are_found(
 ) -> None:
     state = Auditor.connect(chain.url, deployment=result.deployment).audit().state
     settled = {
-        key: claim.amount for key, claim in state.claims.items() if claim.status == Status.SETTLED
+        key: claim.amount for key, claim in state.claims.items() if claim.status >= Status.SETTLED
     }
     key = next(iter(settled))
     books = Books(
         settled={**settled, key: settled[key] + 1},
+        denied={key for key, claim in state.claims.items() if claim.status == Status.DENIED},
+        booked={key for key, claim in state.claims.items() if claim.status == Status.BOOKED},
         reversed=dict(state.reversed_by),
         refunded=dict(state.reversed_parts),
         refunds={

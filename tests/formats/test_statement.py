@@ -18,6 +18,8 @@ HEADER = InvoiceHeader(
     claimable=2500,
     currency=156,
     on_hold=False,
+    prescription=46080126_0000000003,
+    prescribed=300,
     body=bytes(range(32)),
 )
 ROWS = [

@@ -19,6 +19,7 @@ from medledger.chain.deployment import Deployed, Ledgers, connect
 from medledger.chain.inspection import Inspected, inspect
 from medledger.chain.local import LocalChain
 from medledger.chain.rpc import Rpc
+from medledger.core.hashing import ZERO_ADDRESS
 from medledger.errors import CompilerUnusable
 from medledger.index import EventIndex, questions, sync
 
@@ -45,6 +46,8 @@ def test_inspect__a_deployment__is_as_it_should_be_with_its_arguments(world: Wor
     assert found["Claims"].arguments == {
         "institutions": manifest.contracts["Institutions"].address,
         "invoices": manifest.contracts["Invoices"].address,
+        "prescriptions": manifest.contracts["Prescriptions"].address,
+        "escrow": ZERO_ADDRESS,
         "lockPeriod": manifest.lock_period,
     }
     shown = {item.name: item.shown for item in found["Claims"].immutables}

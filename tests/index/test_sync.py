@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -136,6 +137,9 @@ def refuse(world: World) -> bytes:
     free = {"gas": hex(200_000), "gasPrice": "0x0"}
     sent = world.rpc.request("eth_sendTransaction", given | free)
     world.rpc.request("anvil_stopImpersonatingAccount", sender)
+    # The node answers before the block is there.
+    while world.rpc.request("eth_getTransactionReceipt", sent) is None:
+        sleep(0.01)
     return bytes.fromhex(sent[2:])
 
 

@@ -27,6 +27,11 @@ HEADER_COLUMNS = tuple(
 )
 COLUMNS = (*OWN_COLUMNS, *HEADER_COLUMNS)
 """As in the file. Those of the header are named as in evidence, and may be left out together."""
+TEXT_COLUMNS = {
+    *("number", "original"),
+    *(to_camel(n) for n, f in KINDS["Invoice"].wire.model_fields.items() if f.annotation is str),
+}
+"""Those that are text though they may be all digits: numbers of documents."""
 
 
 @dataclass(frozen=True, slots=True)

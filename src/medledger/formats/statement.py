@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TextIO
 
 from medledger.core.canonical import parse_strict
-from medledger.core.statement import COLUMNS, StatementRow
+from medledger.core.statement import COLUMNS, TEXT_COLUMNS, StatementRow
 from medledger.errors import BadResource, InputError, InvalidDocument
 
 _WORDS = {"true": True, "false": False}
@@ -84,7 +84,7 @@ def _csv_lines(text: str, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _value(column: str, cell: str) -> Any:
     """What a cell says: numbers of documents stay text, as in JSON."""
-    if column not in ("number", "original") and cell.isascii() and cell.isdigit():
+    if column not in TEXT_COLUMNS and cell.isascii() and cell.isdigit():
         return int(cell)
     return _WORDS.get(cell, cell)
 
