@@ -24,7 +24,9 @@ ENUMS = {
 }
 
 
-@pytest.mark.parametrize("enum", [states.Hold, states.Standing, states.State, states.Status])
+@pytest.mark.parametrize(
+    "enum", [states.Hold, states.PaymentStatus, states.Standing, states.State, states.Status]
+)
 def test_enum__of_each_state__has_soliditys_names_in_its_order(enum: type[IntEnum]) -> None:
     names = [re.sub(r"(?<=[a-z])([A-Z])", r"_\1", name).upper() for name in ENUMS[enum.__name__]]
 
