@@ -74,6 +74,7 @@ abstract contract Fixture {
         escrow = IEscrow(_deploy("Escrow", abi.encode(institutions, token, CURRENCY, predicted)));
         claims =
             IClaims(_deploy("Claims", abi.encode(institutions, invoices, prescriptions, escrow, LOCK_PERIOD)));
+        _deploy("Payments", abi.encode(invoices, token, CURRENCY));
         patient = new Patient();
 
         hospitalId = _accredit(Kinds.HOSPITAL, HOSPITAL);
