@@ -15,6 +15,7 @@ from tests.model import (
     acts_documents,
     acts_institutions,
     acts_licences,
+    acts_payments,
     acts_prescriptions,
     acts_records,
 )
@@ -32,6 +33,8 @@ ACTS: dict[str, ModuleType] = {
     "licences": acts_licences,
     "records": acts_records,
 }
+BESIDE = 30
+"""After how many of a hundred acts there is one on Payments."""
 SHORTENING_SECONDS = 60.0
 
 
@@ -50,13 +53,25 @@ class Play:
         self.seen = seen
         self.world = stage.begin()
         self.steps: list[Step] = []
+        self._drawn = 0
 
-    def step(self, about: str, random: Random) -> None:
-        """Draws an act on a ledger, and does it."""
+    def step(self, about: str, draw: int) -> None:
+        """Draws an act on a ledger, and does it; now and then one on Payments in the same second.
+
+        What patients pay changes nothing for the other ledgers, and is drawn apart: so it changes
+        no draw of theirs either.
+        """
+        # The same draw at another place is another act.
+        seed = draw << 16 | self._drawn
+        random, beside = Random(seed), Random(f"payments {seed}")
         self.world.clock.now = draw_time(self.world, random, ACTS[about])
         found = draw_act(self.world, random, ACTS[about])
         if found is not None:
+            self._drawn += 1
             self.do(Step(self.world.now, found))
+        paying = draw_act(self.world, beside, acts_payments) if chance(beside, BESIDE) else None
+        if paying is not None:
+            self.do(Step(self.world.now, paying))
 
     def do(self, step: Step) -> None:
         """Raises `Mismatch` where the contracts do otherwise than the rules."""

@@ -38,6 +38,8 @@ class Promises:
     broken: list[str] = field(default_factory=list)
     deposits: Counter[int] = field(default_factory=Counter)
     """By payer, in the settlement token."""
+    tokens: Counter[str] = field(default_factory=Counter)
+    """By account, what it got of the settlement token, less what it gave."""
     _issued: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     _signed: set[tuple[Any, ...]] = field(default_factory=set)
     _paid: set[tuple[int, int]] = field(default_factory=set)
@@ -48,6 +50,9 @@ class Promises:
     """By prescription: quantities of this fill by line, whoever dispensed them."""
     _parcels: dict[int, Counter[int]] = field(default_factory=dict)
     _claims: dict[int, dict[int, _Claim]] = field(default_factory=dict)
+    _bills_paid: set[int] = field(default_factory=set)
+    _stated: set[int] = field(default_factory=set)
+    """Bills with a statement of a payment off chain that is not withdrawn."""
 
     def apply(self, events: Iterable[Logged], times: dict[int, int]) -> None:
         """Looks at further events; `times` is by block."""
@@ -59,6 +64,8 @@ class Promises:
                 self._prescription(event, name, times[logged.block])
             elif name.startswith(("Claim", "Deposit")):
                 self._claim(event, name, times[logged.block])
+            elif name in ("BillPaid", "PaymentStated", "StatementWithdrawn", "StatementConfirmed"):
+                self._payment(event, name)
             elif name in ("AccessGranted", "AccessRevoked"):
                 self._sign(event.number, event.institution, event.purpose, event.sequence)  # type: ignore[union-attr]
 
@@ -119,8 +126,10 @@ class Promises:
             self._take(event, event.settlement.terms, claim, time)
         elif name == "Deposited":
             self.deposits[event.payer] += event.amount
+            self.tokens[event.by] -= event.amount
         elif name in ("DepositWithdrawn", "ClaimPaid"):
             self.deposits[event.payer] -= event.amount
+            self.tokens[event.to if name == "DepositWithdrawn" else event.payee] += event.amount
             if self.deposits[event.payer] < 0:
                 self.broken.append(f"payer {event.payer} spent more than it deposited")
         if name == "ClaimPaid":
@@ -149,6 +158,26 @@ class Promises:
         used = sum(each.amount for each in held.values() if each.until == -1 or each.until >= time)
         if used > event.claimable:
             self.broken.append(f"payers hold {used} of {event.number}, above {event.claimable}")
+
+    def _payment(self, event: Any, name: str) -> None:
+        """A bill is paid once, in one way; in the token, from the payer to the hospital."""
+        number = event.number
+        if number in self._bills_paid:
+            self.broken.append(f"{name} of {number}, which is paid")
+        if name == "PaymentStated":
+            self._stated.add(number)
+        elif name == "BillPaid":
+            if number in self._stated:
+                self.broken.append(f"{number} was paid against a statement")
+            self.tokens[event.by] -= event.amount
+            self.tokens[event.payee] += event.amount
+            self._bills_paid.add(number)
+        elif number not in self._stated:
+            self.broken.append(f"{name} of {number}, where nothing is stated")
+        else:
+            self._stated.remove(number)
+            if name == "StatementConfirmed":
+                self._bills_paid.add(number)
 
     def _sign(self, *act: Any) -> None:
         """What a signature was over counts once."""

@@ -137,6 +137,13 @@ class Invoices(DocumentLedger):
         self.verify_shared(proof)
         return claimable
 
+    def require_issuer(self, by: str, segment: int, number: int) -> None:
+        """Refuses whoever does not act for the hospital that issued the bill."""
+        hospital = self.institutions.authorise(by, Kind.HOSPITAL)
+        at = self.segments.get(segment)
+        if at is None or not at.first <= number < at.next or at.institution != hospital:
+            raise Refused("NotTheIssuer", number=number, institution=hospital)
+
     def bill(self, number: int) -> Bill:
         """The bill as it stands; one that was never used, where there is none."""
         return self.bills.get(number, Bill())

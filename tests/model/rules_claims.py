@@ -171,7 +171,7 @@ class Claims(Ledger):
         if claim.payment != payment[:11]:
             raise Refused("PaymentDiffers", number=number, payer=payer, payment=payment)
         if given is NO_SIGNATURE:
-            self._require_issuer(by, segment, number)
+            self.invoices.require_issuer(by, segment, number)
         else:
             message = PaymentConfirmation(number, payer, payment, deadline)
             signed_by_patient(self, number, self._patient(number), message, deadline, given)
@@ -374,12 +374,6 @@ class Claims(Ledger):
             return claim
         signed_by_patient(self, number, self._patient(number), message, deadline, given)
         return replace(claim, sequence=claim.sequence + 1)
-
-    def _require_issuer(self, by: str, segment: int, number: int) -> None:
-        hospital = self.institutions.authorise(by, Kind.HOSPITAL)
-        at = self.invoices.segments.get(segment)
-        if at is None or not at.first <= number < at.next or at.institution != hospital:
-            raise Refused("NotTheIssuer", number=number, institution=hospital)
 
     def _patient(self, number: int) -> str:
         patient = self.invoices.bill(number).patient

@@ -37,7 +37,7 @@ class Escrow:
 
         def change() -> None:
             self.deposits[payer] = self.deposits.get(payer, 0) + amount
-            self._transfer(by, self.address, amount)
+            self.transfer(by, self.address, amount)
 
         return change
 
@@ -48,6 +48,11 @@ class Escrow:
     def pay(self, payer: int, payee: str, amount: int) -> Change:
         """What Claims does where the patient signed a payee."""
         return nothing if payee == ZERO_ADDRESS else self._pay_out(payer, amount, payee)
+
+    def transfer(self, by: str, to: str, amount: int) -> None:
+        """What the token does."""
+        self.balances[by] = self.balances.get(by, 0) - amount
+        self.balances[to] = self.balances.get(to, 0) + amount
 
     def copied(self) -> Escrow:
         """Another with the same deposits."""
@@ -80,10 +85,6 @@ class Escrow:
 
         def change() -> None:
             self.deposits[payer] = deposit - amount
-            self._transfer(self.address, to, amount)
+            self.transfer(self.address, to, amount)
 
         return change
-
-    def _transfer(self, by: str, to: str, amount: int) -> None:
-        self.balances[by] = self.balances.get(by, 0) - amount
-        self.balances[to] = self.balances.get(to, 0) + amount

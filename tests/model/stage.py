@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from copy import deepcopy
 from random import Random
 
@@ -11,6 +12,7 @@ from tests.model.node import Mismatch, Node
 from tests.model.promises import Promises
 from tests.model.rules import Clock
 from tests.model.rules_documents import DocumentLedger
+from tests.model.rules_payments import UNLIMITED
 from tests.model.rules_policies import Policy
 from tests.model.world import (
     CURRENCY,
@@ -45,6 +47,8 @@ PEOPLE = (
 """Institutions 2 and on; 1 is the supervisor who deployed."""
 DEPOSIT = 20_000
 DEPLOYER = keccak256(b"key of the first supervisor")
+WALLETS = ((2**80, UNLIMITED), (10**6, 12_000), (9_000, UNLIMITED), (5_000, 3_000))
+"""Tokens of those who pay for patients, and how many of them Payments may take."""
 POLICIES = {
     1: Policy(30 * DAY, 2, 10, 60, True, False, False),
     2: Policy(30 * DAY, 3, 100, 10, False, True, True),
@@ -75,6 +79,7 @@ class Stage:
         self.node = Node(rpc, addresses, manifest.chain_id)
         self.tokens = SettlementToken(rpc, token)
         self.escrow = addresses["Escrow"]
+        self._minted: Counter[str] = Counter()
         self.world = World(addresses, manifest.chain_id, Clock(FOUNDED))
         bureau = self.world.keep(DEPLOYER)
         self.world.institutions.found(name_hash("bureau"), REGION, bureau)
@@ -99,6 +104,11 @@ class Stage:
         deposits, held = promises.deposits.total(), self.tokens.balance_of(self.escrow)
         if deposits != held:
             problems.append(f"payers deposited {deposits}, and {held} tokens are there")
+        owed = {owner: self._minted[owner] + moved for owner, moved in promises.tokens.items()}
+        balances = self.tokens.read_many("balanceOf", [[owner] for owner in owed])
+        for (owner, tokens), there in zip(owed.items(), balances, strict=True):
+            if tokens != there:
+                problems.append(f"{owner} should have {tokens} tokens, and has {there}")
         if problems:
             raise Mismatch("the audit says: " + "; ".join(problems))
 
@@ -139,19 +149,29 @@ class Stage:
             for segment, count, odd in [(1, 4, 0), (1, 3, 0), (1, 1, 0), (2, 4, 15)]:
                 self._issue(ledger, segment, count, odd, random)
         for payer in world.institutions_of(Kind.PAYER):
-            self._endow(world.operators_of(payer)[0], bureau)
+            operator, escrow = world.operators_of(payer)[0], world.escrow
+            self._endow(operator, 2 * DEPOSIT, escrow.address, UNLIMITED, bureau)
+            escrow.approved.add(operator)
+            self._do(act(escrow, "deposit", operator, DEPOSIT, touched=[]))
+        couriers = [
+            key for id_ in world.institutions_of(Kind.COURIER) for key in world.operators_of(id_)
+        ]
+        for wallet, (tokens, allowed) in zip(couriers, WALLETS, strict=True):
+            self._endow(wallet, tokens, world.payments.address, allowed, bureau)
+            world.payments.allowances[wallet] = allowed
+        for hospital in world.institutions_of(Kind.HOSPITAL)[:2]:
+            operator = world.operators_of(hospital)[0]
+            self._do(act(world.payments, "setAccount", operator, operator, touched=[]))
 
-    def _endow(self, operator: str, bureau: str) -> None:
-        """Gives a payer tokens, and deposits half of them."""
-        world, escrow = self.world, self.world.escrow
+    def _endow(self, owner: str, tokens: int, spender: str, allowed: int, bureau: str) -> None:
+        """Gives somebody tokens, and lets a contract take some."""
         for by, function, arguments in [
-            (bureau, "mint", (operator, 2 * DEPOSIT)),
-            (operator, "approve", (escrow.address, 2**256 - 1)),
+            (bureau, "mint", (owner, tokens)),
+            (owner, "approve", (spender, allowed)),
         ]:
-            self.node.send(world, Act("SettlementToken", function, by, arguments, ()))
-        escrow.balances[operator] = 2 * DEPOSIT
-        escrow.approved.add(operator)
-        self._do(act(escrow, "deposit", operator, DEPOSIT, touched=[]))
+            self.node.send(self.world, Act("SettlementToken", function, by, arguments, ()))
+        self.world.escrow.balances[owner] = tokens
+        self._minted[owner] = tokens
 
     def _allot(self, ledger: DocumentLedger, bureau: str) -> None:
         """To the first issuer a long and a short segment and an endorsed one, and to the other."""

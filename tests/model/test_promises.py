@@ -8,12 +8,15 @@ from tests.model.promises import Promises
 from medledger.chain.bindings import (
     AccessGranted,
     BatchIssued,
+    BillPaid,
     ClaimLocked,
     ClaimPaid,
     Deposited,
+    PaymentStated,
     PrescriptionAccepted,
     PrescriptionDispensed,
     PrescriptionOpened,
+    StatementConfirmed,
 )
 from medledger.chain.events import Logged
 from medledger.core.claims import ClaimTerms
@@ -21,6 +24,8 @@ from medledger.core.claims import ClaimTerms
 BY = PATIENT = "0x" + 40 * "1"
 HASH = bytes(32)
 TERMS = ClaimTerms(60, 10**9, 0, False, "0x" + 40 * "0")
+PAID, STATED = BillPaid(7, 1, PATIENT, 60, BY), PaymentStated(7, 60, HASH, BY)
+CONFIRMED = StatementConfirmed(7, BY)
 OPENED = PrescriptionOpened(7, PATIENT, 0, 10**9, 0, 0, (5, 2), 0, 0, 0, False)
 
 
@@ -55,6 +60,10 @@ def broken(*events):
             [Deposited(1, 50, BY), *[ClaimPaid(7, 1, PATIENT, 1)] * 2],
             "paid 7 twice",
         ),
+        ([PAID, PAID], "BillPaid of 7, which is paid"),
+        ([STATED, CONFIRMED, CONFIRMED], "StatementConfirmed of 7, which is paid"),
+        ([STATED, PAID], "against a statement"),
+        ([CONFIRMED], "where nothing is stated"),
         ([AccessGranted(7, 3, 1, 0, 2_000, BY)] * 2, "counted twice"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
@@ -24,6 +24,7 @@ from tests.model.rules_documents import Batch, DocumentLedger, Ledger, Proof, Ro
 from tests.model.rules_escrow import Escrow
 from tests.model.rules_institutions import Institutions
 from tests.model.rules_licences import Licences
+from tests.model.rules_payments import Payments
 from tests.model.rules_policies import Policies
 from tests.model.rules_prescriptions import Prescriptions
 from tests.model.rules_records import Records
@@ -93,8 +94,8 @@ class World:
     clock: Clock
     keys: dict[str, bytes] = field(default_factory=dict)
     """Private keys by address."""
-    signed: dict[int, list[Signed]] = field(default_factory=dict)
-    """What was signed before, by document: to be replayed."""
+    signed: dict[Hashable, list[Signed]] = field(default_factory=dict)
+    """What was signed before, by document, or by its payment: to be replayed."""
     made: int = 0
     """How many keys were made."""
 
@@ -124,6 +125,9 @@ class World:
             lock_period=LOCK_PERIOD,
         )
         self.invoices.claimed = self.claims.taken
+        self.payments = Payments(
+            *shared, at["Payments"], chain_id, invoices=self.invoices, escrow=self.escrow
+        )
 
     @property
     def now(self) -> int:
@@ -136,7 +140,8 @@ class World:
     @property
     def parts(self) -> tuple[Any, ...]:
         """Everything that has views."""
-        return (self.institutions, self.policies, *self.ledgers, self.claims, self.escrow)
+        others = (self.claims, self.escrow, self.payments)
+        return (self.institutions, self.policies, *self.ledgers, *others)
 
     def part(self, contract: str) -> Any:
         """The rules of a contract."""
@@ -234,9 +239,9 @@ class World:
     def sign(self, ledger: Ledger | Institutions, signer: str, message: Any) -> Signed:
         return Signed(signer, message, ledger.address, self.chain_id)
 
-    def given(self, random: Random, right: Signed, number: int = 0) -> Signed:
+    def given(self, random: Random, right: Signed, about: Hashable = 0) -> Signed:
         """Mostly what is right; else something close to it, or what was signed before."""
-        before = self.signed.get(number, [])
+        before = self.signed.get(about, [])
         if chance(random, 88):
             return right
         signers = [right.signer, *list(self.keys)[:12]]
@@ -252,9 +257,9 @@ class World:
             ways += [lambda: random.choice(before)] * 3
         return random.choice(ways)()
 
-    def remember(self, number: int, signed: Signed) -> None:
+    def remember(self, about: Hashable, signed: Signed) -> None:
         """Keeps a signature that was shown to the chain."""
-        self.signed.setdefault(number, []).append(signed)
+        self.signed.setdefault(about, []).append(signed)
 
     def signature(self, signed: Signed) -> bytes:
         """The bytes of it."""
