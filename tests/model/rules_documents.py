@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
@@ -81,7 +82,7 @@ class Ledger:
 
 
 @dataclass
-class DocumentLedger(Ledger):
+class DocumentLedger(Ledger, ABC):
     """What the four ledgers share."""
 
     ISSUER: ClassVar[Kind]
@@ -276,9 +277,9 @@ class DocumentLedger(Ledger):
                 yield View(self.NAME, "holdOf", (number,), (int(said),))
                 yield from self.views_of_document(number)
 
+    @abstractmethod
     def views_of_document(self, number: int) -> Iterator[View]:
         """What this ledger says of one of its documents."""
-        raise NotImplementedError
 
     def _views_of_segment(self, segment: int) -> Iterator[View]:
         at = self.segments.get(segment, Segment(0, 0, 0, 0, False))
