@@ -1,7 +1,8 @@
-"""One chain and one town for all tests of the command line.
+"""One chain and one town for all tests of one file of the command line.
 
 No test may undo what another one needs: each takes its own bill (`town.bill()`), and puts back what
-it suspends.
+it suspends. A file has its town alone, because audits count what the whole town did, and which files
+run before in the same process is chance.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("anvil")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def node() -> Iterator[LocalChain]:
     """A chain of their own, which nobody takes back to an earlier block."""
     with LocalChain() as chain:
         yield chain
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def built(node: LocalChain, tmp_path_factory: pytest.TempPathFactory) -> Town:
     folder = tmp_path_factory.mktemp("town")
     with pytest.MonkeyPatch.context() as settings, inside(folder):
