@@ -99,6 +99,46 @@ def test_check__a_bill_reversed_after_it_was_settled_at_once__high(chronicle: Ch
     ]
 
 
+def take_back(chronicle: Chronicle, left: int) -> None:
+    chronicle.tell(
+        "InvoicePartlyReversed", at=NOON + 1, number=FIRST, redLetter=FIRST + 1, amount=6, left=left
+    )
+
+
+def test_check__a_bill_reversed_in_part_below_what_was_reimbursed__high(
+    chronicle: Chronicle,
+) -> None:
+    settle(chronicle, NOON)
+    take_back(chronicle, left=4)
+
+    (found,) = check(chronicle.index)
+
+    assert (found.rule, found.severity) == ("reversed_after_reimbursed", "high")
+    assert [event.name for event in found.evidence] == ["ClaimSettled", "InvoicePartlyReversed"]
+    assert "reversed in part after payers paid 1 too much" in found.what
+
+
+def test_check__a_bill_reversed_in_part_that_leaves_what_was_reimbursed__nothing(
+    chronicle: Chronicle,
+) -> None:
+    settle(chronicle, NOON)
+    take_back(chronicle, left=5)
+
+    assert rules(chronicle) == []
+
+
+def test_check__a_fixed_benefit_and_a_bill_reversed__in_whole_only(chronicle: Chronicle) -> None:
+    fixed = (*terms(5)[:3], True, terms(5)[4])
+    told = {"number": FIRST, "payer": PAYER, "settlement": (fixed, DECISION)}
+    chronicle.tell("ClaimLockedAndSettled", at=NOON, **told)
+    take_back(chronicle, left=0)
+    in_part = rules(chronicle)
+    chronicle.tell("InvoiceReversed", at=NOON + 2, number=FIRST, redLetter=FIRST + 2)
+
+    assert in_part == []
+    assert [found[0] for found in rules(chronicle)] == ["reversed_after_reimbursed"]
+
+
 def test_check__a_claim_that_was_repaid__may_be_reversed(chronicle: Chronicle) -> None:
     settle(chronicle, NOON)
     chronicle.tell("ClaimRepaid", at=NOON, number=FIRST, payer=PAYER, amount=5)

@@ -63,7 +63,7 @@ def test_batches__of_a_hospital__each_with_its_root(told: EventIndex, world: Wor
 
 def test_claims__by_payer_and_status__are_where_they_stand(told: EventIndex, world: World) -> None:
     payer = world.ids["payer"]
-    (settled,) = questions.claims(told, at=world.now(), payer=payer, status="reimbursed")
+    (settled,) = questions.claims(told, at=world.now(), payer=payer, status="settled")
     assert settled.amount_minor == 500
     world.locked(key="open")
     sync(told, [world.rpc])
@@ -71,8 +71,8 @@ def test_claims__by_payer_and_status__are_where_they_stand(told: EventIndex, wor
     def statuses(at: int) -> list[str]:
         return [claim.status for claim in questions.claims(told, at=at)]
 
-    assert statuses(world.now()) == ["reimbursed", "locked"]
-    assert statuses(world.now() + LOCK_PERIOD + 1) == ["reimbursed", "expired"]
+    assert statuses(world.now()) == ["settled", "locked"]
+    assert statuses(world.now() + LOCK_PERIOD + 1) == ["settled", "expired"]
     assert questions.claims(told, at=world.now(), payer=world.ids["other_payer"]) == []
 
 

@@ -103,7 +103,7 @@ def test_export__read_by_duckdb_and_spark__gives_the_totals_of_the_index(
         assert by_spark["events"] == [[*key, events[key]] for key in sorted(events)]
         standing = questions.claims(file_index, at=file_index.last_time())
         locked = sum(one.amount_minor for one in standing if one.status == "locked")
-        reimbursed = sum(one.amount_minor for one in standing if one.status == "reimbursed")
+        reimbursed = sum(one.amount_minor for one in standing if one.status == "settled")
         assert sum(row[3] for row in by_spark["claims"]) == locked == 300
         assert sum(row[4] for row in by_spark["claims"]) == reimbursed == 500
         issued = sum(batch.count for batch in questions.batches(file_index))

@@ -334,7 +334,7 @@ def institution(session: Session, institution: int, index: str) -> Output:
             "withdrawn",
             "denied",
             "waived",
-            "reimbursed",
+            "settled",
             "booked",
             "archived",
         ]

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from medledger.chain import abi
+from medledger.core.claims import ClaimTerms
 from medledger.core.numbers import format_number
 from medledger.index.book import EventIndex, Found, Refused
 from medledger.index.questions import (
@@ -70,19 +71,37 @@ def broken(mismatches: Iterable[str]) -> list[Finding]:
 
 
 def reversed_after_reimbursed(index: EventIndex, _: int) -> Iterator[Finding]:
-    """A payer has paid for a bill, and not got all back, that its hospital then reversed."""
+    """A hospital took back, in whole or in part, what payers had paid for and not got back.
+
+    A part that was taken back is due from payers only where they paid more than it left, and
+    nothing of it from a fixed benefit, which is no part of the bill.
+    """
     paid: dict[int, list[Found]] = defaultdict(list)
-    left: Counter[int] = Counter()
-    for event in index.events(names=[*REIMBURSING, "ClaimRepaid", "InvoiceReversed"]):
-        number = event.arguments["number"]
+    shares: dict[int, Counter[int]] = defaultdict(Counter)
+    fixed: set[tuple[int, int]] = set()
+    reversing = ["InvoiceReversed", "InvoicePartlyReversed"]
+    for event in index.events(names=["ClaimLocked", *REIMBURSING, "ClaimRepaid", *reversing]):
+        said = event.arguments
+        number = said["number"]
+        if event.name in reversing:
+            held = shares[number].items()
+            if event.name == "InvoiceReversed":
+                due, act = sum(share for _, share in held), "reversed"
+            else:
+                parts = sum(share for payer, share in held if (number, payer) not in fixed)
+                due, act = max(0, parts - said["left"]), "reversed in part"
+            if due:
+                what = f"bill {format_number(number)} was {act} after payers paid {due} too much"
+                yield Finding("reversed_after_reimbursed", "high", what, (*paid[number], event))
+            continue
+        payer = said["payer"]
+        if (terms := _terms_of(event)) is not None:
+            (fixed.add if terms.fixed_benefit else fixed.discard)((number, payer))
         if event.name in REIMBURSING:
             paid[number].append(event)
-            left[number] += reimbursed(event)
+            shares[number][payer] += reimbursed(event)
         elif event.name == "ClaimRepaid":
-            left[number] -= event.arguments["amount"]
-        elif left[number]:
-            what = f"bill {format_number(number)} was reversed after it was reimbursed"
-            yield Finding("reversed_after_reimbursed", "high", what, (*paid[number], event))
+            shares[number][payer] -= said["amount"]
 
 
 def endorsements_missing(index: EventIndex, _: int) -> Iterator[Finding]:
@@ -298,6 +317,15 @@ RULES: tuple[Rule, ...] = (
     leases_taken_over,
 )
 """From the gravest on."""
+
+
+def _terms_of(event: Found) -> ClaimTerms | None:
+    """What a patient signed for, where the event tells."""
+    if event.name == "ClaimLocked":
+        return ClaimTerms(*event.arguments["terms"])
+    if event.name == "ClaimLockedAndSettled":
+        return ClaimTerms(*event.arguments["settlement"][0])
+    return None
 
 
 def _by_operator(index: EventIndex) -> dict[str, list[Found]]:

@@ -25,7 +25,7 @@ _ENDS = {
     "ClaimWithdrawn": "withdrawn",
     "PayerWaived": "waived",
     "ClaimBooked": "booked",
-    "BookingRevoked": "reimbursed",
+    "BookingRevoked": "settled",
     "ClaimArchived": "archived",
 }
 """Event to the status that it gives a claim, where its amount does not tell more."""
@@ -35,7 +35,7 @@ CLAIM_STATUSES = (
     "withdrawn",
     "denied",
     "waived",
-    "reimbursed",
+    "settled",
     "booked",
     "archived",
 )
@@ -101,7 +101,7 @@ class Segment:
 class Claim:
     """Where a payer stands with a bill; `status` is one of `CLAIM_STATUSES`.
 
-    `amount_minor` is locked, or reimbursed and not repaid.
+    `amount_minor` is locked, or reimbursed and not repaid: where it is settled, booked or archived.
     """
 
     number: int
@@ -207,7 +207,7 @@ def claims(
             case "ClaimLocked":
                 found[key] = Claim(*key, "locked", said["terms"][0], said["until"], event.time)
             case "ClaimSettled" | "ClaimLockedAndSettled":
-                found[key] = Claim(*key, "reimbursed", reimbursed(event), 0, event.time)
+                found[key] = Claim(*key, "settled", reimbursed(event), 0, event.time)
             case "ClaimRepaid":
                 left = found[key].amount_minor - said["amount"]
                 found[key] = replace(found[key], amount_minor=left, time=event.time)
