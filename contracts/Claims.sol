@@ -8,10 +8,10 @@ import {IEscrow} from "./interfaces/IEscrow.sol";
 import {IHandedOver} from "./interfaces/IHandedOver.sol";
 import {IInstitutions} from "./interfaces/IInstitutions.sol";
 import {IInvoices} from "./interfaces/IInvoices.sol";
-import {IKnowsInstitutions} from "./interfaces/IKnowsInstitutions.sol";
 import {ClaimWords} from "./libraries/ClaimWords.sol";
 import {Hashing} from "./libraries/Hashing.sol";
 import {Kinds} from "./libraries/Kinds.sol";
+import {SameInstitutions} from "./libraries/SameInstitutions.sol";
 
 /// @title Claims on bills
 /// @dev Guarantees: locked + reimbursed <= claimable over all payers, fixed benefits aside; one open lock a
@@ -49,11 +49,11 @@ contract Claims is ClaimBook, PatientActs {
         uint40 lockPeriod_
     ) {
         if (address(invoices_.claims()) != address(this)) revert LedgerMismatch(address(invoices_));
-        _requireSame(institutions_, address(invoices_));
-        _requireSame(institutions_, address(prescriptions_));
+        SameInstitutions.check(institutions_, address(invoices_));
+        SameInstitutions.check(institutions_, address(prescriptions_));
         if (address(escrow_) != address(0)) {
             if (escrow_.claims() != address(this)) revert LedgerMismatch(address(escrow_));
-            _requireSame(institutions_, address(escrow_));
+            SameInstitutions.check(institutions_, address(escrow_));
         }
         if (lockPeriod_ == 0 || lockPeriod_ > MAX_LOCK_PERIOD) revert LockPeriodInvalid(lockPeriod_);
         institutions = institutions_;
@@ -416,10 +416,6 @@ contract Claims is ClaimBook, PatientActs {
     {
         (claim, isLater) = _find(number, payer);
         if (claim.status() < Status.Settled) revert ClaimForbids(number, payer, claim.status());
-    }
-
-    function _requireSame(IInstitutions institutions_, address ledger) private view {
-        if (IKnowsInstitutions(ledger).institutions() != institutions_) revert InstitutionsMismatch(ledger);
     }
 
     function _patientOf(uint64 number) private view returns (address patient) {

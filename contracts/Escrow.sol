@@ -2,10 +2,10 @@
 pragma solidity 0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuard} from "@openzeppelin/contracts/utils/ReentrancyGuard.sol";
 import {IEscrow} from "./interfaces/IEscrow.sol";
 import {IInstitutions} from "./interfaces/IInstitutions.sol";
+import {ExactTransfer} from "./libraries/ExactTransfer.sol";
 import {Kinds} from "./libraries/Kinds.sol";
 
 /// @title Deposits of payers in the settlement token
@@ -13,7 +13,7 @@ import {Kinds} from "./libraries/Kinds.sol";
 /// than the tokens here. Trusts: `claims` to pay each settlement once; `institutions`. Does not trust the
 /// token: what it moved is measured.
 contract Escrow is IEscrow, ReentrancyGuard {
-    using SafeERC20 for IERC20;
+    using ExactTransfer for IERC20;
 
     IInstitutions public immutable institutions;
     IERC20 public immutable token;
@@ -36,9 +36,7 @@ contract Escrow is IEscrow, ReentrancyGuard {
 
         depositOf[payer] += amount;
         emit Deposited(payer, amount, msg.sender);
-        uint256 before = token.balanceOf(address(this));
-        token.safeTransferFrom(msg.sender, address(this), amount);
-        _requireMoved(amount, before, token.balanceOf(address(this)));
+        token.collect(address(this), amount);
     }
 
     /// @inheritdoc IEscrow
@@ -65,19 +63,8 @@ contract Escrow is IEscrow, ReentrancyGuard {
         depositOf[payer] = held - amount;
     }
 
-    /// @dev Both sides are measured: a token may take less from here than it gives, or more.
     function _transfer(address to, uint256 amount) private {
         if (to == address(this)) revert PayeeInvalid(to);
-        uint256 here = token.balanceOf(address(this));
-        uint256 there = token.balanceOf(to);
-        token.safeTransfer(to, amount);
-        _requireMoved(amount, token.balanceOf(address(this)), here);
-        _requireMoved(amount, there, token.balanceOf(to));
-    }
-
-    /// @dev A balance that ran backwards counts as nothing moved.
-    function _requireMoved(uint256 amount, uint256 less, uint256 more) private pure {
-        uint256 moved = more > less ? more - less : 0;
-        if (moved != amount) revert TransferInexact(amount, moved);
+        token.send(to, amount);
     }
 }

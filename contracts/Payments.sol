@@ -2,16 +2,15 @@
 pragma solidity 0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuard} from "@openzeppelin/contracts/utils/ReentrancyGuard.sol";
 import {PatientActs} from "./PatientActs.sol";
 import {IClaims} from "./interfaces/IClaims.sol";
 import {IDocumentLedger} from "./interfaces/IDocumentLedger.sol";
-import {IEscrow} from "./interfaces/IEscrow.sol";
 import {IInstitutions} from "./interfaces/IInstitutions.sol";
 import {IInvoices} from "./interfaces/IInvoices.sol";
 import {IKnowsInstitutions} from "./interfaces/IKnowsInstitutions.sol";
 import {IPayments} from "./interfaces/IPayments.sol";
+import {ExactTransfer} from "./libraries/ExactTransfer.sol";
 import {Hashing} from "./libraries/Hashing.sol";
 import {Kinds} from "./libraries/Kinds.sol";
 
@@ -21,7 +20,7 @@ import {Kinds} from "./libraries/Kinds.sol";
 /// off chain has the words of both sides. Trusts: `invoices`, and whose institutions it knows. Does not
 /// trust the token: what it moved is measured. Holds no tokens, pays nothing back.
 contract Payments is IPayments, PatientActs, ReentrancyGuard {
-    using SafeERC20 for IERC20;
+    using ExactTransfer for IERC20;
 
     IInvoices public immutable invoices;
     IInstitutions public immutable institutions;
@@ -64,7 +63,7 @@ contract Payments is IPayments, PatientActs, ReentrancyGuard {
 
         _payments[number] = Payment(payee, amount, PaymentStatus.Paid, 0);
         emit BillPaid(number, hospital, payee, amount, msg.sender);
-        _transfer(payee, amount);
+        token.collect(payee, amount);
     }
 
     /// @inheritdoc IPayments
@@ -106,21 +105,6 @@ contract Payments is IPayments, PatientActs, ReentrancyGuard {
     /// @inheritdoc IPayments
     function paymentOf(uint64 number) external view returns (Payment memory) {
         return _payments[number];
-    }
-
-    /// @dev Both sides are measured: a token may take more than it gives. A balance that ran backwards counts
-    /// as nothing moved.
-    function _transfer(address payee, uint256 amount) private {
-        uint256 here = token.balanceOf(msg.sender);
-        uint256 there = token.balanceOf(payee);
-        token.safeTransferFrom(msg.sender, payee, amount);
-        _requireMoved(amount, token.balanceOf(msg.sender), here);
-        _requireMoved(amount, there, token.balanceOf(payee));
-    }
-
-    function _requireMoved(uint256 amount, uint256 less, uint256 more) private pure {
-        uint256 moved = more > less ? more - less : 0;
-        if (moved != amount) revert IEscrow.TransferInexact(amount, moved);
     }
 
     function _requireUnpaid(uint64 number) private view {

@@ -5,6 +5,7 @@ import {IInstitutions} from "./interfaces/IInstitutions.sol";
 import {ILicences} from "./interfaces/ILicences.sol";
 import {IPrescriptionPolicies} from "./interfaces/IPrescriptionPolicies.sol";
 import {Kinds} from "./libraries/Kinds.sol";
+import {SameInstitutions} from "./libraries/SameInstitutions.sol";
 
 /// @title Prescription policies
 /// @dev Guarantees: only a supervisor changes a row, and each change is an event. Trusts:
@@ -19,6 +20,7 @@ contract PrescriptionPolicies is IPrescriptionPolicies {
     /// couriers carry, and lets a dispensing be withdrawn for a day.
     /// @param licences_ Zero for none: then nothing that demands a licence is allowed.
     constructor(IInstitutions institutions_, ILicences licences_) {
+        if (address(licences_) != address(0)) SameInstitutions.check(institutions_, address(licences_));
         institutions = institutions_;
         licences = licences_;
         uint16 day = 1 days / 1 minutes;

@@ -11,6 +11,7 @@ import {IPrescriptions} from "./interfaces/IPrescriptions.sol";
 import {Hashing} from "./libraries/Hashing.sol";
 import {Kinds} from "./libraries/Kinds.sol";
 import {PrescriptionRecords, Progress, Terms} from "./libraries/PrescriptionRecords.sol";
+import {SameInstitutions} from "./libraries/SameInstitutions.sol";
 
 /// @title Prescriptions
 /// @dev Guarantees: one pharmacy at a time; never more dispensed than prescribed; nothing outside its
@@ -59,6 +60,7 @@ contract Prescriptions is IPrescriptions, DocumentLedger, PatientActs, Multicall
         DocumentLedger(institutions_, Kinds.HOSPITAL)
     {
         if (leasePeriod_ == 0 || leasePeriod_ > MAX_LEASE_PERIOD) revert LeasePeriodInvalid(leasePeriod_);
+        SameInstitutions.check(institutions_, address(policies_));
         policies = policies_;
         leasePeriod = leasePeriod_;
     }

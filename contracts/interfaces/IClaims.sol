@@ -121,8 +121,6 @@ interface IClaims is IPatientActs {
 
     /// @notice The other contract was deployed for another Claims contract.
     error LedgerMismatch(address ledger);
-    /// @notice The other contract asks other institutions than this one.
-    error InstitutionsMismatch(address ledger);
     /// @notice The lock period is zero, or longer than 366 days (seconds).
     error LockPeriodInvalid(uint40 lockPeriod);
     /// @notice One transaction takes 1 to 200 claims, each with settlement and signature.

@@ -482,7 +482,7 @@ class LedgerMismatch(Refusal):
 
 
 class InstitutionsMismatch(Refusal):
-    message = "{ledger} asks other institutions than the new contract"
+    message = "{other} asks other institutions than the new contract"
     hint = "deploy all contracts together: medledger deploy"
 
 

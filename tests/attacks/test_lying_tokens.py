@@ -130,6 +130,22 @@ def test_deposit_and_pay__token_that_takes_fees__is_refused(
     assert escrow.depositOf(ids[payer]) == 1_000
 
 
+def test_deposit_and_pay__token_that_takes_more_than_it_gives__is_refused(
+    escrow_of, ids, payer, stranger, supervisor, refused
+):
+    token, escrow = escrow_of("SurchargeToken")
+    token.mint(payer, 2_000, sender=payer)
+
+    with refused(escrow.TransferInexact, amount=1_000, moved=1_001):
+        escrow.deposit(1_000, sender=payer)
+    token.setSurcharge(0, sender=payer)
+    escrow.deposit(1_000, sender=payer)
+    token.setSurcharge(1, sender=payer)
+    with refused(escrow.TransferInexact, amount=500, moved=501):
+        escrow.pay(1, ids[payer], stranger, 500, sender=supervisor)
+    assert escrow.depositOf(ids[payer]) == token.balanceOf(escrow) == 1_000
+
+
 def test_pay__token_that_moves_nothing__is_refused(
     escrow_of, ids, payer, stranger, supervisor, refused
 ):

@@ -1,8 +1,8 @@
 """One chain and one town for all tests of one file of the command line.
 
 No test may undo what another one needs: each takes its own bill (`town.bill()`), and puts back what
-it suspends. A file has its town alone, because audits count what the whole town did, and which files
-run before in the same process is chance.
+it suspends. A file has its town alone, because audits count what the whole town did, and which
+files run before in the same process is chance.
 """
 
 from __future__ import annotations

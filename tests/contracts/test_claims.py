@@ -101,7 +101,6 @@ def test_deploy__ledger_or_escrow_of_another_claims_contract__is_refused(
 def test_deploy__ledger_of_other_institutions__is_refused(
     project,
     institutions,
-    policies,
     prescriptions,
     token,
     supervisor,
@@ -110,7 +109,8 @@ def test_deploy__ledger_of_other_institutions__is_refused(
     place,
 ):
     others = project.Institutions.deploy(bytes(32), 0, supervisor, sender=supervisor)
-    foreign = project.Prescriptions.deploy(others, policies, lease_period, sender=supervisor)
+    theirs = project.PrescriptionPolicies.deploy(others, ZERO_ADDRESS, sender=supervisor)
+    foreign = project.Prescriptions.deploy(others, theirs, lease_period, sender=supervisor)
     named = {
         "invoices": (institutions, others, prescriptions, institutions, token),
         "prescriptions": (institutions, institutions, foreign, institutions, token),
@@ -118,7 +118,7 @@ def test_deploy__ledger_of_other_institutions__is_refused(
     }[place]
     wrong = foreign if place == "prescriptions" else place
 
-    deploy_refused(project.Claims.InstitutionsMismatch, named, ledger=wrong)
+    deploy_refused(project.Claims.InstitutionsMismatch, named, other=wrong)
 
 
 @pytest.mark.parametrize("period", [0, 366 * 24 * 3600 + 1, 2**40 - 1])

@@ -96,6 +96,15 @@ def test_policies__from_the_start__class_0_limits_nothing(policies, institutions
     assert (policies.institutions(), policies.licences()) == (institutions, licences)
 
 
+def test_policies__licences_of_other_institutions__are_refused(
+    project, licences, supervisor, refused
+):
+    others = project.Institutions.deploy(bytes(32), 0, supervisor, sender=supervisor)
+
+    with refused(project.PrescriptionPolicies.InstitutionsMismatch, other=licences):
+        project.PrescriptionPolicies.deploy(others, licences, sender=supervisor)
+
+
 def test_set_policy__by_a_supervisor__is_the_row(policies, supervisor, set_policy, emits):
     rules = ORDINARY | {"maxValidity": 3 * DAY, "maxRepeats": 0, "courierAllowed": False}
 

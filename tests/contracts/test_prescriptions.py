@@ -80,6 +80,15 @@ def test_deploy__what_it_is_given__is_kept(prescriptions, institutions, policies
     assert prescriptions.policies() == policies
 
 
+def test_deploy__policies_of_other_institutions__are_refused(
+    project, institutions, policies, lease_period, supervisor, refused
+):
+    others = project.Institutions.deploy(bytes(32), 0, supervisor, sender=supervisor)
+
+    with refused(project.Prescriptions.InstitutionsMismatch, other=policies):
+        project.Prescriptions.deploy(others, policies, lease_period, sender=supervisor)
+
+
 @pytest.mark.parametrize("period", [0, 30 * DAY + 1, 2**40 - 1])
 def test_deploy__lease_period_of_nothing_or_too_long__is_refused(
     project, institutions, policies, supervisor, refused, period

@@ -53,6 +53,25 @@ contract FeeToken is Balances {
     }
 }
 
+/// @notice Takes one more of whom it moves tokens from than it gives to the other.
+contract SurchargeToken is Balances {
+    uint256 public surcharge = 1;
+
+    function setSurcharge(uint256 surcharge_) external {
+        surcharge = surcharge_;
+    }
+
+    function transfer(address to, uint256 amount) external returns (bool) {
+        _move(msg.sender, to, amount + surcharge, surcharge);
+        return true;
+    }
+
+    function transferFrom(address from, address to, uint256 amount) external returns (bool) {
+        _move(from, to, amount + surcharge, surcharge);
+        return true;
+    }
+}
+
 /// @notice Calls back what it is told to, each time that it moves something, and gives the refusal on.
 /// @dev It may be a key of an institution: `act` sends what it does as one.
 contract CallingToken is Balances {
