@@ -831,6 +831,23 @@ def test_reverse_part__letter_before_it_is_used__cannot_be_claimed(
     not_usable(letters.number(), invoices.DocumentIsHeld, number=letters.number())
 
 
+def test_reverse_part__several_payers_reimbursed__each_is_due_no_more_than_it_paid(
+    claims, ids, open_bill, payer, other_payer, lock, issue_red_letters, reverse_part
+):
+    number = open_bill()
+    for account, amount in ((payer, 6_000), (other_payer, 1_000)):
+        lock(number, account, amount)
+        claims.settle(number, (amount, 1, EXPLANATION, PAYMENT), sender=account)
+    dues = lambda: [claims.recoupDueOf(number, ids[each]) for each in (payer, other_payer)]  # noqa: E731
+
+    reverse_part(number, issue_red_letters(number, 5_000), 0)
+
+    # 2,000 too much in all, whoever of them gets it back.
+    assert dues() == [2_000, 1_000]
+    claims.repay(number, 1_500, PAYMENT, sender=payer)
+    assert dues() == [500, 500]
+
+
 def test_reverse_part__reimbursed_bill__makes_the_excess_recoupable(
     invoices,
     claims,

@@ -379,6 +379,16 @@ def test_grant__to_an_institution_that_is_not_active__is_refused(
         grant(number, pharmacy)
 
 
+def test_release__record_that_was_never_held__is_refused(
+    records, issue_records, record_segment, hospital, refused
+):
+    number = issue_records().number()
+
+    # No record is born on hold, so there is nothing to release.
+    with refused(records.DocumentNotHeld, number=number):
+        records.release(record_segment.id, number, sender=hospital)
+
+
 def test_grant__of_a_held_record__is_refused(
     records, open_record, grant, record_segment, hospital, pharmacy, refused
 ):

@@ -40,6 +40,14 @@ def reverse(world: World, random: Random) -> Act:
 def reverse_part(world: World, random: Random) -> Act | None:
     ledger = world.invoices
     pairs = _letters(world)
+    again = [
+        (number, letter)
+        for number, letter in pairs
+        if ledger.bill(number).standing == Standing.PARTLY_REVERSED
+    ]
+    if again and chance(random, 70):
+        # Letters of the same patient add up, and one may be more than what the first ones left.
+        pairs = again
     number, letter = random.choice(pairs) if pairs else (document(random, ledger),) * 2
     if chance(random, 10):
         letter = document(random, ledger)

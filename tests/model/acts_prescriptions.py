@@ -90,6 +90,10 @@ def withdraw_dispensing(world: World, random: Random, number: int) -> Act:
 
 def hand_over(world: World, random: Random, number: int) -> Act:
     by, courier = _holder(world, random, number), _courier(world, random)
+    offerer, _, _ = world.prescriptions.prescription(number).offer
+    if offerer and chance(random, 60):
+        # Who offered it in an earlier custody: the offer must not count in the next one.
+        courier = offerer
     return _act(world, "handOver", by, number, courier)
 
 
@@ -179,7 +183,10 @@ def next_step(world: World, random: Random) -> Act | None:
     number = random.choice(_busy(world) or [n for n, _ in ledger.issued()])
     if taken and chance(random, 60):
         number = random.choice(taken[-3:])
-    likely = LIKELY[ledger.prescription(number).state]
+    at = ledger.prescription(number)
+    likely = LIKELY[at.state]
+    if at.state == State.IN_TRANSIT and at.offer[0] == at.courier and at.offer[2] != at.until:
+        likely += (take_over,) * 12
     wanted = random.choice(EACH if chance(random, 15) else likely)
     return wanted(world, random, number)
 
