@@ -30,6 +30,7 @@ from proofs.copies import ROOT, Mutant, copy, creation_codes, mutants
 from toolchain.build_artifacts import ARTIFACTS
 
 TIMEOUT_SECONDS = 900
+"""For the tests of one file, or the model."""
 MODEL = "tests/model/test_model.py"
 
 # With which slither-mutate compiles, to see whether a mutant is Solidity at all: as fast as can be.
@@ -138,7 +139,7 @@ def passes(mutant: Mutant | None, files: list[str]) -> bool:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=TIMEOUT_SECONDS,
+            timeout=TIMEOUT_SECONDS * len(files),
         )
         # 1: a test failed. Anything else but 0 says that no test ran, which kills nothing.
         if run.returncode not in (0, 1) or " error" in run.stdout.splitlines()[-1]:
