@@ -33,6 +33,10 @@ HARNESS = Path(__file__).with_name("harness")
 ANSWERED = Path(__file__).with_name("coverage.json")
 REMAPPINGS = ["@openzeppelin/contracts=toolchain/node_modules/@openzeppelin/contracts"]
 
+# Not all of "evm": its estimates of gas alone would take longer than all the rest.
+TRACED = {"": ["ast"], "*": ["abi", "evm.bytecode", "evm.deployedBytecode"]}
+PLAIN = {"*": ["abi", "evm.bytecode.object"]}
+
 PUSH1, PUSH32 = 0x60, 0x7F
 NOT_TAKEN, TAKEN = 2, 4  # beside 1, executed: bits that the tracer sets
 
@@ -74,6 +78,7 @@ class Code:
 class Coverage:
     """Compiles for measuring, collects while the tests run, and reports."""
 
+    is_tracing: bool
     codes: list[Code] = field(default_factory=list)
     executed: dict[Range, int] = field(default_factory=lambda: defaultdict(int))
     sources: dict[int, tuple[str, bytes, dict[str, Any]]] = field(default_factory=dict)
@@ -92,23 +97,18 @@ class Coverage:
                 "settings": {
                     "evmVersion": "paris",
                     "optimizer": {"enabled": False},
-                    "outputSelection": {"*": {"": ["ast"], "*": ["abi", "evm"]}},
+                    "outputSelection": {"*": TRACED if self.is_tracing else PLAIN},
                     "remappings": REMAPPINGS,
                 },
             },
             base_path=ROOT,
             solc_version="0.8.30",
         )
-        for name, source in output["sources"].items():
-            # Read now: a source may change while the tests run.
-            text = (ROOT / name).read_bytes() if name.startswith("contracts/") else b""
-            self.sources[source["id"]] = (name, text, source["ast"])
+        if self.is_tracing:
+            self._map(output)
         found = {}
         for name in names:
             for contract, compiled in output["contracts"].get(name, {}).items():
-                for part in ("bytecode", "deployedBytecode"):
-                    if code := _code(compiled["evm"][part]):
-                        self.codes.append(code)
                 found[contract] = ContractType.model_validate(
                     {
                         "contractName": contract,
@@ -120,8 +120,20 @@ class Coverage:
                 )
         return found
 
-    def install(self, trace: bool) -> None:
-        """Let Anvil take contracts of any size, and watch every request that goes to it."""
+    def _map(self, output: dict[str, Any]) -> None:
+        """Keep what leads from program counters to the sources."""
+        for name, source in output["sources"].items():
+            # Read now: a source may change while the tests run.
+            text = (ROOT / name).read_bytes() if name.startswith("contracts/") else b""
+            self.sources[source["id"]] = (name, text, source["ast"])
+        for contracts in output["contracts"].values():
+            for compiled in contracts.values():
+                for part in compiled["evm"].values():
+                    if code := _code(part):
+                        self.codes.append(code)
+
+    def install(self) -> None:
+        """Let Anvil take contracts of any size, and if asked to, trace all that goes to it."""
         request, command = HTTPProvider.make_request, FoundryProvider.build_command
 
         def make_request(provider: HTTPProvider, method: Any, params: Any) -> Any:
@@ -143,7 +155,7 @@ class Coverage:
         def build_command(provider: FoundryProvider) -> list[str]:
             return [*command(provider), "--disable-code-size-limit"]
 
-        if trace:
+        if self.is_tracing:
             HTTPProvider.make_request = make_request  # type: ignore[method-assign]
         FoundryProvider.build_command = build_command  # type: ignore[method-assign]
 

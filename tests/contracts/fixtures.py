@@ -90,9 +90,9 @@ PRESCRIBED = PrescriptionTerms(
 # What `make coverage` measures, and `make mutants` runs
 
 MEASURES = "MEDLEDGER_COVERAGE" in os.environ
-COVERAGE = Coverage() if MEASURES or "MEDLEDGER_UNOPTIMISED" in os.environ else None
+COVERAGE = Coverage(MEASURES) if MEASURES or "MEDLEDGER_UNOPTIMISED" in os.environ else None
 if COVERAGE is not None:
-    COVERAGE.install(trace=MEASURES)
+    COVERAGE.install()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

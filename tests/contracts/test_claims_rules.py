@@ -526,26 +526,39 @@ def test_book__then_revoke_book_and_archive__is_final(
 # I9: payment in the settlement token
 
 
+@pytest.mark.parametrize("amount", [1, 3_000])
 def test_settle__with_a_payee__pays_in_the_same_transaction(
-    claims, ids, token, escrow, open_bill, payer, stranger, lock, settle, deposit, claim_of, refused
+    claims,
+    ids,
+    token,
+    escrow,
+    open_bill,
+    payer,
+    stranger,
+    lock,
+    settle,
+    deposit,
+    claim_of,
+    refused,
+    amount,
 ):
     number = open_bill()
     deposit(payer, 5_000)
     lock(number, payer, 4_000, payee=stranger)
 
-    receipt = settle(number, payer, 3_000, bytes(32))
+    receipt = settle(number, payer, amount, bytes(32))
 
     names = [event.event_name for event in receipt.events]
     assert names == ["ClaimSettled", "ClaimPaid", "Transfer"]
     assert receipt.events[1] == escrow.ClaimPaid(
-        number=number, payer=ids[payer], payee=stranger, amount=3_000
+        number=number, payer=ids[payer], payee=stranger, amount=amount
     )
-    assert token.balanceOf(stranger) == 3_000
-    assert escrow.depositOf(ids[payer]) == token.balanceOf(escrow) == 2_000
+    assert token.balanceOf(stranger) == amount
+    assert escrow.depositOf(ids[payer]) == token.balanceOf(escrow) == 5_000 - amount
     assert claim_of(number, payer).isPaid
-    with refused(claims.ClaimIsSettled, number=number, payer=ids[payer], amount=3_000):
+    with refused(claims.ClaimIsSettled, number=number, payer=ids[payer], amount=amount):
         settle(number, payer, 1_000, bytes(32))
-    assert token.balanceOf(stranger) == 3_000
+    assert token.balanceOf(stranger) == amount
 
 
 def test_lock__payee_for_a_bill_in_another_currency__is_refused(
