@@ -199,3 +199,49 @@ def test_policy__set_and_shown__is_the_same(town: Town) -> None:
         "second_approver": True,
         "licence_demanded": True,
     }
+
+
+# Reads
+
+
+def read(town: Town, number: str, out: Path, purpose: str, *more: object) -> Ran:
+    """The hospital gives a prescription to the pharmacy's reader P1."""
+    who = ("--institution", town.institutions["pharmacy"], "--reader", "P1", "--purpose", purpose)
+    return town.act("hospital", "prescription", "read", number, *who, "--out", out, *more)
+
+
+def test_prescription_read__authorised__is_logged_accepted_anchored_and_proven(
+    town: Town, tmp_path: Path
+) -> None:
+    number, out = town.order(), tmp_path / "prescription.json"
+    signed = town.acceptance(number, "pharmacy", tmp_path)
+    authorised = ("--authorisation", signed)
+
+    refused = read(town, number, tmp_path / "none.json", "treat")
+    given = read(town, number, out, "treat", *authorised)
+    accepted = town.act("pharmacy", "accept", out, *authorised)
+    again = read(town, number, tmp_path / "again.json", "treat", *authorised)
+    broken = read(town, number, tmp_path / "emergency.json", "etreat")
+    anchored = town.act("hospital", "record", "anchor", "--json")
+    listed = town.act("hospital", "prescription", "reads", number, "--json").json["reads"]
+    proof = tmp_path / "proof.json"
+    proven = town.act("hospital", "prescription", "reads", number, "--prove", 1, "--out", proof)
+
+    assert (refused.code, again.code) == (3, 4)
+    assert "has no leave to read prescription" in refused.err
+    assert "has been used" in again.err
+    assert given.out == (
+        f"{number}: read by P1 of institution {town.institutions['pharmacy']}, in {out}\n"
+    )
+    assert [ran.code for ran in (accepted, broken, anchored, proven)] == 4 * [0]
+    assert not (tmp_path / "none.json").exists()
+    assert run("verify", out).code == 0
+    assert [(one["kind"], one["number"], one["brokeGlass"]) for one in listed] == [
+        ("Prescription", number, False),
+        ("Prescription", number, True),
+    ]
+    assert json.loads(proof.read_text("utf-8"))["entry"]["kind"] == "Prescription"
+    assert "(prescription): 2 reads" in town.act("hospital", "prescription", "reads", number).out
+    far = town.act("hospital", "prescription", "reads", number, "--prove", 3)
+    assert far.code == 7
+    assert "the 2 reads of this prescription" in far.err

@@ -306,7 +306,7 @@ def test_open__a_hospitals_store__refused_and_the_other_way(tmp_path: Path, worl
     DocumentStore(store).close()
     EventIndex(index, world.ledgers.manifest).close()
 
-    with pytest.raises(StoreError, match="has schema 0003"):
+    with pytest.raises(StoreError, match="has schema 0004"):
         EventIndex(store, world.ledgers.manifest)
     with pytest.raises(StoreError, match="has schema index_0002"):
         DocumentStore(index)
