@@ -9,7 +9,7 @@
     │   ├── MalformedAct, ActMismatch, MalformedProof
     │   ├── BadResource          a FHIR resource, with file, line and field
     │   ├── FolderIncomplete, NotEnoughData, OutputInUse
-    │   ├── AccessNotGranted     a record that the patient keeps from this reader
+    │   ├── AccessNotGranted     what the patient keeps from this reader
     │   └── DuplicateBusinessKey another document has this business key
     ├── Refusal                  a contract refused; one class an ABI error   exit 4
     │   └── NumberAlreadyIssued, OverRemainder, StateForbids, ... (`REFUSALS`)
@@ -191,8 +191,11 @@ class OutputInUse(InputError):
 
 
 class AccessNotGranted(InputError):
-    message = "institution {institution} has no leave to read record {number} for {purpose}"
-    hint = "the patient grants it; in an emergency, purpose ETREAT reads without, and is marked"
+    message = "institution {institution} has no leave to read {document} {number} for {purpose}"
+    hint = (
+        "the patient gives it: a record is granted, a prescription goes to the pharmacy that may "
+        "accept it, for TREAT; in an emergency, purpose ETREAT reads without, and is marked"
+    )
 
 
 class DuplicateBusinessKey(InputError):

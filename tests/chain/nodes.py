@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import requests
 
+from medledger.chain.contract import Call
 from medledger.chain.local import find_anvil, free_port
 from medledger.chain.rpc import Rpc
 from medledger.errors import RpcUnavailable
@@ -29,6 +30,22 @@ START_SECONDS = 60.0
 Calls = list[dict[str, Any]]
 Reply = bytes | int | list[dict[str, Any]]
 """A body, an HTTP status without one, or an answer for each request."""
+
+
+# Transactions
+
+
+def insist(rpc: Rpc, sender: str, call: Call) -> bytes:
+    """Sends what its contract refuses all the same, from anybody's address; the hash."""
+    rpc.request("anvil_impersonateAccount", sender)
+    given = {"from": sender, "to": call.to, "data": "0x" + call.data.hex()}
+    free = {"gas": hex(200_000), "gasPrice": "0x0"}
+    sent = rpc.request("eth_sendTransaction", given | free)
+    rpc.request("anvil_stopImpersonatingAccount", sender)
+    # The node answers before the block is there.
+    while rpc.request("eth_getTransactionReceipt", sent) is None:
+        time.sleep(0.01)
+    return bytes.fromhex(sent[2:])
 
 
 # Processes

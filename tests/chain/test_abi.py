@@ -229,3 +229,55 @@ def test_walk__a_struct_within_a_struct__each_member_has_its_path() -> None:
         ("inner", (0, 1)),
         ("deep", (0, 1, 0)),
     ]
+
+
+# Numbers of calls
+
+
+def test_numbers_of_call__calls_in_calls__are_all_looked_at() -> None:
+    known = abi.functions("Prescriptions")
+    inner = [known["cancel"].encode((1, number, 0)) for number in (7, 8)]
+    nested = known["multicall"].encode(([known["multicall"].encode((inner,))],))
+
+    assert abi.numbers_of_call("Prescriptions", nested) == {7, 8}
+
+
+@pytest.mark.parametrize("function", ["reverse", "lockAndSettleMany"])
+def test_numbers_of_call__of_bills__also_those_of_lists(function: str) -> None:
+    contract = "Invoices" if function == "reverse" else "Claims"
+    (entry,) = (e for c, e in entries("function") if (c, e["name"]) == (contract, function))
+    given = samples(entry["inputs"])
+
+    found = abi.numbers_of_call(contract, abi.functions(contract)[function].encode(given))
+
+    by_name = dict(zip([item["name"] for item in entry["inputs"]], given, strict=True))
+    assert found == (
+        {by_name["number"]}
+        if function == "reverse"
+        else {header[0] for header in by_name["headers"]}
+    )
+
+
+@pytest.mark.parametrize(
+    "call", [b"", b"?", bytes(4), abi.functions("Prescriptions")["cancel"].selector + b"short"]
+)
+def test_numbers_of_call__of_bytes_that_are_no_call__are_none(call: bytes) -> None:
+    assert abi.numbers_of_call("Prescriptions", call) == set()
+
+
+def twice(call: bytes) -> bytes:
+    """A multicall of two calls that are the same bytes."""
+    words = (32, 2, 64, 64, len(call))
+    padding = bytes(-len(call) % 32)
+    selector = abi.functions("Prescriptions")["multicall"].selector
+    return selector + b"".join(word.to_bytes(32) for word in words) + call + padding
+
+
+def test_numbers_of_call__calls_that_overlap__do_not_double_without_end() -> None:
+    call = abi.functions("Prescriptions")["cancel"].encode((1, 7, 0))
+    assert abi.numbers_of_call("Prescriptions", twice(call)) == {7}
+
+    for _ in range(64):
+        call = twice(call)
+
+    assert abi.numbers_of_call("Prescriptions", call) == set()

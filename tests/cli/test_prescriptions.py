@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from tests.chain.nodes import insist, pass_time
 from tests.cli.running import Ran, Town, run
+
+from medledger.chain.deployment import Manifest, connect
+from medledger.chain.rpc import Rpc
+from medledger.core.numbers import parse_number
 
 QUANTITY = 60
 
@@ -199,3 +204,98 @@ def test_policy__set_and_shown__is_the_same(town: Town) -> None:
         "second_approver": True,
         "licence_demanded": True,
     }
+
+
+# Reads
+
+
+def read(town: Town, number: str, out: Path, purpose: str, *more: object) -> Ran:
+    """The hospital gives a prescription to the pharmacy's reader P1."""
+    who = ("--institution", town.institutions["pharmacy"], "--reader", "P1", "--purpose", purpose)
+    return town.act("hospital", "prescription", "read", number, *who, "--out", out, *more)
+
+
+def test_prescription_read__authorised__is_logged_accepted_anchored_and_proven(
+    town: Town, tmp_path: Path
+) -> None:
+    number, out = town.order(), tmp_path / "prescription.json"
+    signed = town.acceptance(number, "pharmacy", tmp_path)
+    authorised = ("--authorisation", signed)
+
+    refused = read(town, number, tmp_path / "none.json", "treat")
+    given = read(town, number, out, "treat", *authorised)
+    accepted = town.act("pharmacy", "accept", out, *authorised)
+    again = read(town, number, tmp_path / "again.json", "treat", *authorised)
+    broken = read(town, number, tmp_path / "emergency.json", "etreat")
+    anchored = town.act("hospital", "record", "anchor", "--json")
+    listed = town.act("hospital", "prescription", "reads", number, "--json").json["reads"]
+    proof = tmp_path / "proof.json"
+    proven = town.act("hospital", "prescription", "reads", number, "--prove", 1, "--out", proof)
+
+    assert (refused.code, again.code) == (3, 4)
+    assert "has no leave to read prescription" in refused.err
+    assert "has been used" in again.err
+    assert given.out == (
+        f"{number}: read by P1 of institution {town.institutions['pharmacy']}, in {out}\n"
+    )
+    assert [ran.code for ran in (accepted, broken, anchored, proven)] == 4 * [0]
+    assert not (tmp_path / "none.json").exists()
+    assert run("verify", out).code == 0
+    assert [(one["kind"], one["number"], one["brokeGlass"]) for one in listed] == [
+        ("Prescription", number, False),
+        ("Prescription", number, True),
+    ]
+    assert json.loads(proof.read_text("utf-8"))["entry"]["kind"] == "Prescription"
+    assert "(prescription): 2 reads" in town.act("hospital", "prescription", "reads", number).out
+    far = town.act("hospital", "prescription", "reads", number, "--prove", 3)
+    assert far.code == 7
+    assert "the 2 reads of this prescription" in far.err
+
+
+def test_trace__of_a_prescription_with_index_and_store__is_the_whole_log(
+    town: Town, tmp_path: Path
+) -> None:
+    """Rule 17: who fetched, accepted and returned it, and what was refused."""
+    number, out = town.order(), tmp_path / "prescription.json"
+    index = f"sqlite:///{tmp_path / 'index.db'}"
+    store = f"sqlite:///{town.folder / 'hospital.db'}"
+    authorised = ("--authorisation", town.acceptance(number, "pharmacy", tmp_path))
+    thief = run("key", "address", town.key("other_pharmacy")).out.strip()
+    rpc = Rpc(town.chain.url)
+    ledger = connect(rpc, Manifest.load(town.manifest)).prescriptions
+    assert read(town, number, out, "treat", *authorised).code == 0
+    pass_time(rpc, 5)
+    assert town.act("pharmacy", "accept", out, *authorised).code == 0
+    tried = insist(rpc, thief, ledger.return_to_pool(parse_number(number), 0))
+    assert town.act("pharmacy", "return", number).code == 0
+    assert run("audit", "sync", "--index", index).code == 0
+    which = (number, "--kind", "prescription", "--index", index, "--store", store)
+
+    people, machines = run("trace", *which).out, run("trace", *which, "--json").json
+
+    assert [step["event"] for step in machines["steps"]][1:] == [
+        "PrescriptionOpened",
+        "PrescriptionAccepted",
+        "PrescriptionReturned",
+    ]
+    (attempt,) = machines["refused"]
+    assert (attempt["contract"], attempt["function"]) == ("Prescriptions", "returnToPool")
+    assert (attempt["by"], attempt["transaction"]) == (thief, f"0x{tried.hex()}")
+    assert [(one["reader"], one["purpose"]) for one in machines["reads"]] == [("P1", "TREAT")]
+    pharmacy = town.institutions["pharmacy"]
+    assert f"institution {pharmacy}, P1, treat" in people
+    told = ("BatchIssued", "  read ", "Accepted ", "returnToPool refused", "Returned ")
+    order = [people.index(what) for what in told]
+    assert order == sorted(order)
+    plain = run("trace", number, "--kind", "prescription", "--json").json
+    assert plain.keys() == {"number", "kind", "steps"}
+
+
+def test_trace__of_a_store_that_is_not_there__says_so(town: Town) -> None:
+    which = (town.order(), "--kind", "prescription", "--store", "sqlite:///nowhere.db")
+
+    ran = run("trace", *which)
+
+    assert ran.code != 0
+    assert "does not exist; name it with --store" in ran.err
+    assert not (town.folder / "nowhere.db").exists()

@@ -29,13 +29,17 @@ from medledger.core.hashing import (
 )
 from medledger.core.patient_keys import (
     PatientKey,
+    address_of_key,
+    is_by_key,
     one_time_address,
     one_time_address_bytes,
     require_patient_key,
+    signature_of,
 )
 from medledger.errors import BadPatientKey
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+KEY = keccak(b"a key")
 CONTRACT = "0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0"
 BIP32_VECTORS = json.loads((VECTORS / "bip32.json").read_text())["vectors"]
 BIP32_CHAINS = [
@@ -459,3 +463,54 @@ def test_sign__same_number_of_another_kind__is_another_key() -> None:
     signatures = {PATIENT.sign(message, kind, 31337, CONTRACT) for kind in BRANCHES}
 
     assert len(signatures) == len(BRANCHES)
+
+
+# Whose signature it is
+
+
+@given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
+def test_is_by_key__any_signature_of_ours__is_of_its_key_and_digest_alone(
+    digest: bytes, other: bytes
+) -> None:
+    signature = signature_of(KEY, digest)
+
+    assert is_by_key(address_of_key(KEY), digest, signature)
+    assert is_by_key(address_of_key(KEY), other, signature) == (other == digest)
+    assert not is_by_key(CONTRACT, digest, signature)
+
+
+def test_is_by_key__spoiled_or_twin__is_false() -> None:
+    digest = keccak(b"what is signed")
+    signature = signature_of(KEY, digest)
+    r, s, v = signature[:32], int.from_bytes(signature[32:64]), signature[64]
+    twin = r + (ORDER - s).to_bytes(32) + bytes([55 - v])
+
+    # The twin is by the same key, for whoever does not look at s.
+    recoverable = twin[:64] + bytes([twin[64] - 27])
+    found = PublicKey.from_signature_and_message(recoverable, digest, hasher=None)
+    assert found == PublicKey.from_secret(KEY)
+    for bad in (
+        twin,
+        signature[:64] + bytes([55 - v]),
+        signature[:64] + bytes([v - 27]),
+        signature[:64],
+        signature + b"\0",
+        b"",
+        bytes(65),
+        bytes(64) + b"\x1b",
+        b"\xff" * 32 + signature[32:],
+    ):
+        assert not is_by_key(address_of_key(KEY), digest, bad)
+
+
+@pytest.mark.parametrize(("s", "expected"), [(ORDER // 2, True), (ORDER // 2 + 1, False)])
+def test_is_by_key__s_at_the_middle_of_the_order__is_the_last_that_counts(
+    s: int, expected: bool
+) -> None:
+    digest = keccak(b"what is signed")
+    signature = signature_of(KEY, digest)[:32] + s.to_bytes(32) + b"\x1b"
+    recoverable = signature[:64] + b"\0"
+    found = PublicKey.from_signature_and_message(recoverable, digest, hasher=None)
+    address = checksum_address(keccak(found.format(compressed=False)[1:])[12:])
+
+    assert is_by_key(address, digest, signature) == expected

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from tests.chain.nodes import insist
 from tests.index.reading import lives
-from tests.roles.world import DAY, LOCK_PERIOD, World
+from tests.roles.world import DAY, LOCK_PERIOD, World, key_of
 
+from medledger.chain.contract import Call
+from medledger.chain.keys import address_of
 from medledger.core.states import Kind
 from medledger.index import EventIndex, questions, sync
 
@@ -164,3 +167,27 @@ def test_rebuild__from_an_index__is_the_state_that_the_chain_rebuilds(
         audited.events,
     )
     assert rebuilt.mismatches == []
+
+
+def test_refused_attempts__of_a_prescription__are_those_that_name_it_as_such(
+    file_index: EventIndex, world: World
+) -> None:
+    order, other = world.accepted(), world.prescribed("order-2")
+    ledger, thief = world.ledgers.prescriptions, address_of(key_of("other_pharmacy"))
+    evidence = order.evidence()
+    forged = ledger.accept(evidence.header, evidence.head, evidence.path, 1, bytes(65))
+    returned = ledger.return_to_pool(order.number, 0)
+    together = ledger.multicall([forged.data, returned.data])
+    unknown = Call(ledger.address, b"nothing of ours", "unknown")
+    insist(world.rpc, thief, ledger.return_to_pool(other.number, 0))
+    insist(world.rpc, thief, world.ledgers.claims.archive(order.number))
+    insist(world.rpc, thief, unknown)
+    tried = [insist(world.rpc, thief, call) for call in (returned, forged, together)]
+    world.auditor.sync(file_index)
+
+    found = world.auditor.refused_attempts(file_index, order.number, "Prescription")
+
+    assert [one.transaction for one in found] == tried
+    assert [one.function for one in found] == ["returnToPool", "accept", "multicall"]
+    assert {(one.contract, one.sender) for one in found} == {("Prescriptions", thief)}
+    assert len(file_index.refused()) == 6

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
-from tests.chain.nodes import Relay, each, refusal
+from tests.chain.nodes import Relay, each, insist, refusal
 from tests.index.reading import expected, held, lives
 from tests.roles.programs import STOPPED, start
 from tests.roles.world import World, key_of
@@ -131,16 +130,7 @@ def test_life__of_each_document__is_what_the_chain_alone_says(
 def refuse(world: World) -> bytes:
     """A payer's transaction that Institutions refuses, sent all the same; its hash."""
     call = world.ledgers.institutions.suspend(world.ids["hospital"], 1)
-    sender = address_of(key_of("payer"))
-    world.rpc.request("anvil_impersonateAccount", sender)
-    given = {"from": sender, "to": call.to, "data": "0x" + call.data.hex()}
-    free = {"gas": hex(200_000), "gasPrice": "0x0"}
-    sent = world.rpc.request("eth_sendTransaction", given | free)
-    world.rpc.request("anvil_stopImpersonatingAccount", sender)
-    # The node answers before the block is there.
-    while world.rpc.request("eth_getTransactionReceipt", sent) is None:
-        sleep(0.01)
-    return bytes.fromhex(sent[2:])
+    return insist(world.rpc, address_of(key_of("payer")), call)
 
 
 def test_sync__a_transaction_that_a_contract_refused__is_kept_until_the_chain_takes_it_back(
@@ -306,7 +296,7 @@ def test_open__a_hospitals_store__refused_and_the_other_way(tmp_path: Path, worl
     DocumentStore(store).close()
     EventIndex(index, world.ledgers.manifest).close()
 
-    with pytest.raises(StoreError, match="has schema 0003"):
+    with pytest.raises(StoreError, match="has schema 0004"):
         EventIndex(store, world.ledgers.manifest)
     with pytest.raises(StoreError, match="has schema index_0002"):
         DocumentStore(index)

@@ -159,6 +159,51 @@ def _walk(
             yield from _walk(item["components"], (*path, at))
 
 
+def numbers_of_call(contract: str, call: bytes) -> frozenset[int]:
+    """The numbers of the documents that a call names, also within structs, lists and `multicall`.
+
+    None of what is no call of the contract: anybody may send it any bytes.
+    """
+    found, calls = set(), [call]
+    while calls:
+        said = calls.pop()
+        inputs = _inputs(contract).get(said[:4], ())
+        try:
+            values = decode([_type(item) for item in inputs], said[4:])
+        except DecodingError:
+            continue
+        for item, value in _members(inputs, values):
+            if item["name"] == "number":
+                found.add(value)
+            elif item["type"] == "bytes[]" and sum(map(len, value)) < len(said):
+                # Calls that are together longer overlap: they would double with every level.
+                calls += value
+    return frozenset(found)
+
+
+@cache
+def _inputs(contract: str) -> Mapping[bytes, Sequence[Mapping[str, Any]]]:
+    return {
+        functions(contract)[entry["name"]].selector: entry["inputs"]
+        for entry in artifact(contract)["abi"]
+        if entry["type"] == "function"
+    }
+
+
+def _members(
+    items: Sequence[Mapping[str, Any]], values: Sequence[Any]
+) -> Iterator[tuple[Mapping[str, Any], Any]]:
+    """Each argument that is no struct, and each member of those that are, with its value."""
+    for item, value in zip(items, values, strict=True):
+        if item["type"] == "tuple":
+            yield from _members(item["components"], value)
+        elif item["type"] == "tuple[]":
+            for one in value:
+                yield from _members(item["components"], one)
+        else:
+            yield item, value
+
+
 @cache
 def _errors() -> Mapping[bytes, tuple[str, tuple[tuple[str, str, type[IntEnum] | None], ...]]]:
     found = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +22,7 @@ from medledger.cli.options import (
     since_option,
 )
 from medledger.cli.output import Meter, Output, Table, as_plain, pairs, time_text
+from medledger.cli.reads import purpose_text, told_reads
 from medledger.cli.session import Session
 from medledger.cli.statement import reconcile
 from medledger.core.numbers import BILL_NUMBER_SPAN, DocumentNumber, format_number
@@ -31,9 +32,13 @@ from medledger.errors import AuditMismatch, IrregularityFound, NotFound
 if TYPE_CHECKING:
     from medledger.chain.bindings import SegmentEntry
     from medledger.core.numbers import DocumentKind
+    from medledger.core.reads import Read
+    from medledger.index import Refused
     from medledger.roles import Auditor, Step
 
 SHOWN_MISMATCHES = 20
+LATEST = 2**64
+"""After every block."""
 ZERO_ADDRESS = "0x" + 40 * "0"
 _NUMBERS = {"number", "first", "last", "red_letter", "amends", "amendment", "original"}
 _TIMES = {
@@ -51,44 +56,53 @@ _TIMES = {
     cls=Command,
     examples=[
         "medledger trace 46060126-0000000017",
-        "medledger trace 46060126-0000000017 --index sqlite:///index.db",
+        "medledger trace 46080126-0000000003 --kind prescription --index sqlite:///index.db "
+        "--store sqlite:///hospital.db",
     ],
 )
 @number_argument
 @number_kind_option
-@click.option("--index", metavar="URL", help="Ask the auditor's index, and the node nothing.")
+@click.option(
+    "--index",
+    metavar="URL",
+    help="Ask the auditor's index, and the node nothing: also for what was tried and refused.",
+)
+@click.option("--store", metavar="URL", help="Also show who read it, by the hospital's log there.")
 @reading
 def trace(
-    session: Session, number: DocumentNumber, kind: DocumentKind, index: str | None
+    session: Session,
+    number: DocumentNumber,
+    kind: DocumentKind,
+    index: str | None,
+    store: str | None,
 ) -> Output:
-    """Show everything that happened to a document, oldest first."""
+    """Show everything that happened to a document, oldest first.
+
+    With an index and its hospital's store: who read it, what was done, and what was refused.
+    """
     auditor = session.auditor()
+    attempts: list[Refused] | None = None
     if index is None:
         steps = auditor.trace(number, kind)
     else:
         with session.index(auditor, index) as opened:
             steps = auditor.trace(number, kind, index=opened)
+            attempts = auditor.refused_attempts(opened, number, kind)
     if not steps:
         raise _not_issued(number, kind)
-    rows = [
-        (time_text(step.time), step.name, _details(step), f"0x{step.transaction.hex()}")
-        for step in steps
-    ]
-    data = {
+    reads = None if store is None else _reads(session, store, number, kind)
+    data: dict[str, Any] = {
         "number": format_number(number),
         "kind": kind,
-        "steps": [
-            {
-                "time": step.time,
-                "block": step.block,
-                "transaction": step.transaction,
-                "event": step.name,
-                **_values(step),
-            }
-            for step in steps
-        ],
+        "steps": [_step_data(step) for step in steps],
     }
-    title = f"{format_number(number)} ({kind.lower()})"
+    # Left out where nobody was asked: an empty list would say that there was none.
+    if attempts is not None:
+        data["refused"] = [_attempt_data(one) for one in attempts]
+    if reads is not None:
+        data["reads"] = [said for _, said in reads]
+    rows = _happened(steps, attempts or (), [entry for entry, _ in reads or ()])
+    title = f"{data['number']} ({kind.lower()})"
     return Output(data, [title, Table(("time", "event", "details", "transaction"), rows)])
 
 
@@ -585,6 +599,59 @@ def _status_lines(data: dict[str, Any]) -> list[str | Table]:
         ]
         lines.append(Table(("payer", "claim", "amount (minor units)", "until"), claims))
     return lines
+
+
+def _reads(
+    session: Session, store: str, number: DocumentNumber, kind: DocumentKind
+) -> list[tuple[Read, dict[str, Any]]]:
+    hospital = replace(session, store=store).archive()
+    try:
+        return told_reads(hospital.reads_of(number, kind))
+    finally:
+        hospital.close()
+
+
+def _happened(
+    steps: Sequence[Step], attempts: Sequence[Refused], reads: Sequence[Read]
+) -> list[tuple[str, ...]]:
+    """The rows of all that happened to a document, oldest first."""
+    found = [
+        (step.time, step.block, step.name, _details(step), f"0x{step.transaction.hex()}")
+        for step in steps
+    ]
+    found += [
+        (one.time, one.block, one.name, f"by {one.sender}", f"0x{one.transaction.hex()}")
+        for one in attempts
+    ]
+    # A read has the time of the latest block then: what is in that block came before.
+    found += [(one.at, LATEST, "read", _reader(one), "") for one in reads]
+    found.sort(key=lambda row: row[:2])
+    return [(time_text(time), *row) for time, _, *row in found]
+
+
+def _reader(entry: Read) -> str:
+    return f"institution {entry.institution}, {entry.reader}, {purpose_text(entry)}"
+
+
+def _step_data(step: Step) -> dict[str, Any]:
+    return {
+        "time": step.time,
+        "block": step.block,
+        "transaction": step.transaction,
+        "event": step.name,
+        **_values(step),
+    }
+
+
+def _attempt_data(one: Refused) -> dict[str, Any]:
+    return {
+        "time": one.time,
+        "block": one.block,
+        "transaction": one.transaction,
+        "contract": one.contract,
+        "function": one.function,
+        "by": one.sender,
+    }
 
 
 def _values(step: Step) -> dict[str, Any]:

@@ -1,14 +1,16 @@
-"""What pharmacies and couriers do with prescriptions."""
+"""What pharmacies and couriers do with prescriptions, and who may read them."""
 
 from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-from medledger.cli.command import Command
+from medledger.cli.command import Command, Family
 from medledger.cli.options import (
     IN_FILE,
     INSTITUTION,
@@ -16,10 +18,14 @@ from medledger.cli.options import (
     acting,
     number_argument,
     reason_option,
+    storing,
 )
 from medledger.cli.output import Output, act_output, write_private
+from medledger.cli.reads import read_output, reader_options, reads_command
 from medledger.cli.session import Session, read_authorisation, read_evidence
 from medledger.core.numbers import DocumentNumber
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 kept_option = click.option(
     "--kept",
@@ -30,6 +36,59 @@ kept_option = click.option(
 )
 
 
+def acceptance_option(*, required: bool) -> Callable[[F], F]:
+    """`--authorisation`: what lets a pharmacy accept a prescription."""
+    return click.option(
+        "--authorisation",
+        type=IN_FILE,
+        required=required,
+        metavar="FILE",
+        help="The patient's, from medledger authorise acceptance.",
+    )
+
+
+@click.group("prescription", cls=Family)
+def prescription() -> None:
+    """Give prescriptions to pharmacies, and log who reads them."""
+
+
+@prescription.command(
+    "read",
+    cls=Command,
+    examples=[
+        "medledger prescription read 46080126-0000000003 --institution 4 --reader P1 "
+        "--purpose treat --authorisation acceptance.json --out prescription.json "
+        "--key hospital.key"
+    ],
+)
+@number_argument
+@reader_options
+@acceptance_option(required=False)
+@storing
+def read(
+    session: Session,
+    number: DocumentNumber,
+    authorisation: Path | None,
+    out: Path | None,
+    **reader: Any,
+) -> Output:
+    """Give a prescription to a reader, by the patient's authorisation, and log it first.
+
+    A pharmacy needs the one that it accepts with, which does not use it up. Writes the evidence,
+    with all fields opened.
+    """
+    signed = None if authorisation is None else read_authorisation(authorisation)
+    hospital = session.hospital()
+    try:
+        found = hospital.read_prescription(number, authorisation=signed, **reader)
+    finally:
+        hospital.close()
+    return read_output(found, out, **reader)
+
+
+prescription.add_command(reads_command("Prescription", "46080126-0000000003"))
+
+
 @click.command(
     "accept",
     cls=Command,
@@ -38,13 +97,7 @@ kept_option = click.option(
     ],
 )
 @click.argument("evidence", type=IN_FILE)
-@click.option(
-    "--authorisation",
-    type=IN_FILE,
-    required=True,
-    metavar="FILE",
-    help="The patient's, from medledger authorise acceptance.",
-)
+@acceptance_option(required=True)
 @acting
 def accept(session: Session, evidence: Path, authorisation: Path) -> Output:
     """Accept a prescription, exclusively, for the lease period.

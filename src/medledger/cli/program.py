@@ -60,6 +60,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "payment": ("payments", "Say where patients pay, and what they paid off chain."),
         "cancel": ("documents", "Cancel a prescription that no pharmacy has."),
         "request-cancel": ("documents", "Ask the pharmacy that has a prescription to return it."),
+        "prescription": (
+            "prescriptions",
+            "Give prescriptions to pharmacies, and log who reads them.",
+        ),
         "record": ("records", "Issue and amend records, and log who reads them."),
     },
     "Authority": {

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from medledger.cli.command import Command, Family
 from medledger.cli.issuing import issue_stream, stream_options
-from medledger.cli.options import (
-    IN_FILE,
-    INSTITUTION,
-    OUT_FILE,
-    acting,
-    number_argument,
-    storing,
-)
-from medledger.cli.output import Output, Table, act_output, file_output, time_text
+from medledger.cli.options import IN_FILE, acting, number_argument, storing
+from medledger.cli.output import Output, act_output
+from medledger.cli.reads import day_text, read_output, reader_options, reads_command
 from medledger.cli.session import Session, read_authorisation, read_file
 from medledger.core.numbers import DocumentNumber, format_number
-from medledger.core.states import Purpose
-from medledger.errors import InvalidDocument, NotFound
-
-if TYPE_CHECKING:
-    from medledger.roles import Hospital
-
-PURPOSES = [purpose.name.lower() for purpose in Purpose]
+from medledger.errors import InvalidDocument
 
 
 @click.group("record", cls=Family)
@@ -131,70 +119,22 @@ def revoke(session: Session, file: Path) -> Output:
     ],
 )
 @number_argument
-@click.option("--institution", type=INSTITUTION, required=True, help="Whose reader it is.")
-@click.option("--reader", required=True, help="Who reads: a code of that institution's.")
-@click.option(
-    "--purpose",
-    type=click.Choice(PURPOSES),
-    required=True,
-    help="What for (HL7 PurposeOfUse). Only etreat reads without a grant, and is marked.",
-)
-@click.option(
-    "--out", type=OUT_FILE, metavar="FILE", help="Write to a private file, not to standard output."
-)
+@reader_options
 @storing
-def read(
-    session: Session,
-    number: DocumentNumber,
-    institution: int,
-    reader: str,
-    purpose: str,
-    out: Path | None,
-) -> Output:
+def read(session: Session, number: DocumentNumber, out: Path | None, **reader: Any) -> Output:
     """Give a record to a reader, by the patient's grant, and log it first.
 
     Writes its evidence, with all fields opened.
     """
     hospital = session.hospital()
     try:
-        found = hospital.read(number, institution, reader, Purpose[purpose.upper()])
+        found = hospital.read(number, **reader)
     finally:
         hospital.close()
-    shown = format_number(number)
-    return file_output(
-        found.to_json(),
-        out,
-        f"{shown}: read by {reader} of institution {institution}, in {out}",
-        number=shown,
-        institution=institution,
-        purpose=purpose,
-    )
+    return read_output(found, out, **reader)
 
 
-@record.command(
-    "reads",
-    cls=Command,
-    examples=[
-        "medledger record reads 21020126-0000000009 --key hospital.key",
-        "medledger record reads 21020126-0000000009 --prove 1 --out read.json --key hospital.key",
-    ],
-)
-@number_argument
-@click.option(
-    "--prove",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Write the proof of the N-th read of this list.",
-)
-@click.option("--out", type=OUT_FILE, metavar="FILE", help="With --prove: write to a private file.")
-@storing
-def reads(session: Session, number: DocumentNumber, prove: int | None, out: Path | None) -> Output:
-    """List who read a record, from the hospital's log, or prove one of them."""
-    hospital = session.hospital()
-    try:
-        return _list(hospital, number) if prove is None else _prove(hospital, number, prove, out)
-    finally:
-        hospital.close()
+record.add_command(reads_command("Record", "21020126-0000000009"))
 
 
 @record.command("anchor", cls=Command, examples=["medledger record anchor --key hospital.key"])
@@ -202,7 +142,7 @@ def reads(session: Session, number: DocumentNumber, prove: int | None, out: Path
 def anchor(session: Session) -> Output:
     """Anchor on chain what was read up to today; do this once a day.
 
-    A read after it counts to tomorrow.
+    Reads of records and of prescriptions are in one log. A read after this counts to tomorrow.
     """
     hospital = session.hospital()
     try:
@@ -212,44 +152,5 @@ def anchor(session: Session) -> Output:
     data = {
         "days": [{"day": one.day, "count": one.count, "root": one.root} for one in days],
     }
-    lines = [f"{_day(one.day)}: {one.count} reads anchored" for one in days]
+    lines = [f"{day_text(one.day)}: {one.count} reads anchored" for one in days]
     return Output(data, lines or ["Nothing new was read."])
-
-
-def _list(hospital: Hospital, number: DocumentNumber) -> Output:
-    from medledger.core.reads import read_of_bytes
-
-    rows = hospital.reads_of(number)
-    entries = [read_of_bytes(row.entry) for row in rows]
-    data = {
-        "number": format_number(number),
-        "reads": [
-            entry.json() | {"day": row.day} for entry, row in zip(entries, rows, strict=True)
-        ],
-    }
-    table = [
-        (
-            time_text(entry.at),
-            str(entry.institution),
-            entry.reader,
-            entry.purpose.name.lower() + (" (broke the glass)" if entry.broke_glass else ""),
-            _day(row.day),
-        )
-        for entry, row in zip(entries, rows, strict=True)
-    ]
-    title = f"{data['number']} (record): {len(rows)} reads"
-    heads = ("time", "institution", "reader", "purpose", "counted to")
-    return Output(data, [title, Table(heads, table)] if table else [title])
-
-
-def _prove(hospital: Hospital, number: DocumentNumber, prove: int, out: Path | None) -> Output:
-    rows = hospital.reads_of(number)
-    if prove > len(rows):
-        raise NotFound(what=f"read {prove}", where=f"the {len(rows)} reads of this record")
-    proof = hospital.prove_read(rows[prove - 1])
-    sentence = f"{format_number(number)}: proof of read {prove} in {out}"
-    return file_output(proof.to_json(), out, sentence, day=proof.day, count=proof.count)
-
-
-def _day(day: int) -> str:
-    return time_text(day * 24 * 3600)[:10]

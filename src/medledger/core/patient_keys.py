@@ -26,6 +26,9 @@ from medledger.core.kinds import KINDS
 from medledger.core.numbers import DocumentKind
 from medledger.errors import BadPatientKey
 
+HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+"""Half of the order of secp256k1: the highest s of a signature that contracts take."""
+
 
 class PatientKey:
     """A patient's extended private key, as their phone holds it. It is never printed."""
@@ -79,6 +82,21 @@ def signature_of(key: bytes, digest: bytes) -> bytes:
     """The 65-byte signature (r, s, v) of a private key over 32 bytes, s in the lower half."""
     signature = PrivateKey(key).sign_recoverable(digest, hasher=None)
     return signature[:64] + bytes([signature[64] + 27])
+
+
+def is_by_key(address: str, digest: bytes, signature: bytes) -> bool:
+    """Whether the key of an address made a 65-byte signature over 32 bytes, as contracts judge it:
+    with s in the lower half (EIP-2), and v as 27 or 28."""
+    if len(signature) != 65 or signature[64] not in (27, 28):
+        return False
+    if int.from_bytes(signature[32:64]) > HALF_ORDER:
+        return False
+    recoverable = signature[:64] + bytes([signature[64] - 27])
+    try:
+        found = PublicKey.from_signature_and_message(recoverable, digest, hasher=None)
+    except Exception:  # noqa: BLE001 (coincurve raises a bare one where no key made it)
+        return False
+    return _address(found) == address
 
 
 def address_of_key(key: bytes) -> ChecksumAddress:

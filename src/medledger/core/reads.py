@@ -1,4 +1,4 @@
-"""What was read of records: entries of a hospital's log, and proofs that they are in it.
+"""What others read of records and prescriptions: a hospital's log, and proofs of its entries.
 
 Each entry is salted and hashed; the entries of a day are the leaves of a tree as a batch's, whose
 root the hospital anchors on chain. So the log can only grow, and a reader can show that a read was
@@ -27,23 +27,30 @@ READ_PREFIX = b"\x05"
 FORMAT: Literal["medledger-read-1"] = "medledger-read-1"
 DAY = 24 * 3600
 
+ReadKind = Literal["Record", "Prescription"]
+"""The kinds of documents whose reads are logged."""
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
     """One read. `institution` and `reader` are who read, `at` is in Unix seconds.
 
-    `broke_glass`: in an emergency, without a grant of the patient's.
+    `broke_glass`: in an emergency, without the patient's leave. `says_kind` is False of an entry
+    that was logged before entries said it: it is a record's, and hashed as it was logged.
     """
 
+    kind: ReadKind
     number: int
     institution: int
     reader: str
     purpose: Purpose
     at: int
     broke_glass: bool = False
+    says_kind: bool = True
 
     def json(self) -> dict[str, Json]:
-        return {
+        kind: dict[str, Json] = {"kind": self.kind} if self.says_kind else {}
+        return kind | {
             "number": format_number(self.number),
             "institution": self.institution,
             "reader": self.reader,
@@ -110,6 +117,7 @@ class ReadProof:
 class WireRead(WireModel):
     """A read as it is kept and shown."""
 
+    kind: ReadKind = "Record"
     number: str
     institution: Annotated[int, uint(32)]
     reader: str
@@ -132,12 +140,14 @@ class _Wire(WireModel):
 def read_of(wire: WireRead) -> Read:
     """The read of its wire form; raises `BadNumber`."""
     return Read(
+        wire.kind,
         parse_number(wire.number),
         wire.institution,
         wire.reader,
         Purpose[wire.purpose],
         wire.at,
         wire.broke_glass,
+        says_kind="kind" in wire.model_fields_set,
     )
 
 

@@ -7,7 +7,7 @@
 What may be asked and told follows from the contracts' ABI, never from a list of events here.
 """
 
-from medledger.index.book import EventIndex, Found
+from medledger.index.book import EventIndex, Found, Refused
 from medledger.index.sync import Synced, sync
 
-__all__ = ["EventIndex", "Found", "Synced", "sync"]
+__all__ = ["EventIndex", "Found", "Refused", "Synced", "sync"]

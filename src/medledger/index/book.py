@@ -73,7 +73,8 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A transaction that a contract refused. `function` is empty for one that it does not have."""
+    """A transaction that a contract refused. `function` is empty for one that it does not have;
+    `numbers` are those of the documents that it names."""
 
     block: int
     time: int
@@ -81,6 +82,7 @@ class Refused:
     contract: str
     function: str
     sender: str
+    numbers: frozenset[int]
 
     @property
     def name(self) -> str:
@@ -418,10 +420,12 @@ def _found(row: Any) -> Found:
 
 
 def _attempt(row: Any) -> Refused:
-    selector = bytes(row.call)[:4]
+    call = bytes(row.call)
     known = abi.functions(row.contract).values()
-    function = next((found.name for found in known if found.selector == selector), "")
-    return Refused(row.block, row.time, bytes(row.transaction), row.contract, function, row.sender)
+    function = next((found.name for found in known if found.selector == call[:4]), "")
+    numbers = abi.numbers_of_call(row.contract, call)
+    hash_ = bytes(row.transaction)
+    return Refused(row.block, row.time, hash_, row.contract, function, row.sender, numbers)
 
 
 def _identity(manifest: Manifest) -> bytes:

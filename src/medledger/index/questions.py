@@ -13,7 +13,7 @@ from typing import Any
 from medledger.chain import abi
 from medledger.core.kinds import KINDS
 from medledger.core.states import Kind
-from medledger.index.book import EventIndex, Found
+from medledger.index.book import EventIndex, Found, Refused
 from medledger.index.decoding import KEYED
 
 LIFE_OF: dict[str, tuple[str, ...]] = {kind: (entry.ledger,) for kind, entry in KINDS.items()}
@@ -313,6 +313,12 @@ def _without_document() -> list[str]:
 def life(index: EventIndex, number: int, kind: str) -> list[Found]:
     """The whole life of a document, oldest first: its batch and every event since."""
     return index.life(number, LIFE_OF[kind])
+
+
+def refused_attempts(index: EventIndex, number: int, kind: str) -> list[Refused]:
+    """What was tried with a document and refused by a contract of its life, oldest first."""
+    among = LIFE_OF[kind]
+    return [one for one in index.refused() if one.contract in among and number in one.numbers]
 
 
 _BOOKING = ("ClaimBooked", "BookingRevoked", "ClaimArchived")

@@ -39,12 +39,12 @@ from medledger.errors import (
     StatusMismatch,
     UnknownField,
 )
-from medledger.index import EventIndex, Synced, sync
+from medledger.index import EventIndex, Refused, Synced, sync
 from medledger.index.export import Exported, Format, export
 from medledger.index.figures import Figures, figures
 from medledger.index.findings import check
 from medledger.index.history import Held, document_at, replay
-from medledger.index.questions import LIFE_OF, authority_events, life
+from medledger.index.questions import LIFE_OF, authority_events, life, refused_attempts
 from medledger.roles.ledger_of import ledger_of
 from medledger.roles.role import Role
 
@@ -156,6 +156,12 @@ class Auditor(Role):
         found = list(self._events_of(number, kind))
         times = self.ledgers.rpc.timestamps([item.block for item in found])
         return [Step(times[i.block], i.block, i.transaction, i.event) for i in found]
+
+    def refused_attempts(
+        self, index: EventIndex, number: int, kind: DocumentKind = "Invoice"
+    ) -> list[Refused]:
+        """What was tried with a document and refused all the same, oldest first, by an index."""
+        return refused_attempts(index, number, kind)
 
     def audit(self, *, until: int | None = None) -> Audit:
         """Rebuilds the state from events up to a block, and compares it with storage there.

@@ -7,14 +7,12 @@ receipt.evidence().to_json()      # what the patient keeps
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from medledger.chain.contract import Call
 from medledger.chain.sender import Receipt
 from medledger.core.authorisation import Signed
-from medledger.core.canonical import canonical
 from medledger.core.documents import (
     Invoice,
     InvoiceLine,
@@ -23,32 +21,25 @@ from medledger.core.documents import (
     Record,
     RedLetter,
 )
-from medledger.core.evidence import Evidence
 from medledger.core.hashing import AccessGrant, AccessRevocation, InvoiceHeader, RecordHeader
-from medledger.core.reads import DAY, Read, ReadProof, read_of_bytes
 from medledger.core.statement import StatementRow, statement_row
-from medledger.core.states import Purpose, Standing
-from medledger.core.tree import Tree
+from medledger.core.states import Standing
 from medledger.errors import (
-    AccessNotGranted,
     DuplicateBusinessKey,
     InvalidDocument,
     InvoiceInUse,
     InvoiceIsRedLetter,
     InvoiceIsReversed,
     InvoiceOnPaper,
-    NotFound,
     RecordIsAmended,
     ReversalAmountInvalid,
 )
-from medledger.roles.issuer import Issuer, IssueReceipt
+from medledger.roles.issuer import IssueReceipt
 from medledger.roles.issuing import sealed_of_stored
-from medledger.store import ReadDay, ReadRow
-
-SALT_BYTES = 32
+from medledger.roles.log_keeper import LogKeeper
 
 
-class Hospital(Issuer):
+class Hospital(LogKeeper):
     """An issuer of bills, prescriptions and records."""
 
     def issue(self, invoice: Invoice, *, segment: int | None = None) -> IssueReceipt:
@@ -239,71 +230,7 @@ class Hospital(Issuer):
         reader = (message.number, message.institution, message.purpose)
         return self._send(records.revoke(*reader, signed.signature))
 
-    # Reads
-
-    def read(
-        self,
-        number: int,
-        institution: int,
-        reader: str,
-        purpose: Purpose,
-        only: Sequence[str] | None = None,
-    ) -> Evidence:
-        """A record for a reader, logged before it is given.
-
-        This hospital's own readers need no grant. Others need one for this purpose; with
-        `Purpose.ETREAT` they break the glass without, and the entry says so. Raises
-        `AccessNotGranted`, `NotFound`.
-        """
-        evidence = self.evidence(number, "Record", only)
-        granted = institution == self.institution or self.ledgers.records.is_granted(
-            number, institution, purpose
-        )
-        if not granted and purpose != Purpose.ETREAT:
-            raise AccessNotGranted(number=number, institution=institution, purpose=purpose.name)
-        at = self.now()
-        entry = Read(number, institution, reader, purpose, at, broke_glass=not granted)
-        salt = os.urandom(SALT_BYTES)
-        kept = canonical(entry.json())
-        ledger = self.ledgers.records.address
-        self.store.reads.add(ledger, at // DAY, number, kept, salt, entry.leaf(salt))
-        return evidence
-
-    def reads_of(self, number: int) -> list[ReadRow]:
-        """The log's entries of one record, in order."""
-        return self.store.reads.entries_of(self.ledgers.records.address, number)
-
-    def anchor_reads(self) -> list[ReadDay]:
-        """Closes the days up to today and anchors each on chain; those that are new there.
-
-        Safe to call again after a stop. A read after that counts to tomorrow. An institution keeps
-        one log: of two, the second's reads of a day cannot be anchored.
-        """
-        records = self.ledgers.records
-        days = self.store.reads.close(
-            records.address, self.now() // DAY, lambda leaves: Tree(leaves).root
-        )
-        last = records.last_anchored_day_of(self.institution)
-        new = [day for day in days if day.day > last]
-        for day in new:
-            self._send(records.anchor_reads(day.day, day.count, day.root))
-        return new
-
-    def prove_read(self, row: ReadRow) -> ReadProof:
-        """What shows that a read is in the log; raises `NotFound` before its day is closed."""
-        days = {day.day: day for day in self.store.reads.closed(row.ledger)}
-        if row.day not in days:
-            raise NotFound(what=f"day {row.day}", where="the closed days of the read log")
-        leaves = [one.leaf for one in self.store.reads.entries(row.ledger, row.day)]
-        return ReadProof(
-            read_of_bytes(row.entry),
-            row.salt,
-            self.institution,
-            row.day,
-            row.position,
-            len(leaves),
-            Tree(leaves).path(row.position),
-        )
+    # Payments
 
     def confirm_payment(self, number: int, payer: int, payment: bytes) -> Receipt:
         """Confirms that a payer paid a bill of this hospital; `payment` is the reference's hash.

@@ -9,9 +9,8 @@ from medledger.chain.sender import Receipt
 from medledger.core.authorisation import Signed
 from medledger.core.dispensing import Dispensing
 from medledger.core.evidence import Evidence
-from medledger.core.hashing import AcceptAuthorisation, PrescriptionHeader
-from medledger.core.numbers import format_number
-from medledger.errors import AuthorisationMismatch, MalformedEvidence
+from medledger.core.hashing import PrescriptionHeader
+from medledger.errors import MalformedEvidence
 from medledger.roles.carrier import Carrier
 
 
@@ -123,16 +122,9 @@ class Pharmacy(Carrier):
         ledger = self.ledgers.prescriptions
         calls = []
         for evidence, signed in rows:
-            message = signed.message_as(AcceptAuthorisation)
-            self._require_for(signed, ledger.address)
             if not isinstance(evidence.header, PrescriptionHeader):
                 raise MalformedEvidence(problem="it is not of a prescription")
-            if message.number != evidence.number or message.pharmacy != self.institution:
-                raise AuthorisationMismatch(
-                    problem=f"allows pharmacy {message.pharmacy} and prescription "
-                    f"{format_number(message.number)}, not pharmacy {self.institution} and "
-                    f"prescription {format_number(evidence.number)}"
-                )
+            message = self._acceptance_for(signed, evidence.number, self.institution)
             proof = (evidence.header, evidence.head, evidence.path)
             calls.append(ledger.accept(*proof, message.deadline, signed.signature))
         return calls

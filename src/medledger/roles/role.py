@@ -17,6 +17,7 @@ from medledger.core.authorisation import Signed
 from medledger.core.evidence import Evidence
 from medledger.core.hashing import (
     ZERO_ADDRESS,
+    AcceptAuthorisation,
     BillPayment,
     ClaimWithdrawal,
     InvoiceHeader,
@@ -25,6 +26,7 @@ from medledger.core.hashing import (
     PaymentConfirmation,
 )
 from medledger.core.kinds import KINDS
+from medledger.core.numbers import format_number
 from medledger.core.states import Standing
 from medledger.errors import (
     AnchorMismatch,
@@ -194,6 +196,21 @@ class Role:
                 problem=f"is for {signed.contract} on chain {signed.chain_id}, "
                 f"not {contract} on chain {self.ledgers.chain_id}"
             )
+
+    def _acceptance_for(self, signed: Signed, number: int, pharmacy: int) -> AcceptAuthorisation:
+        """What lets this pharmacy accept this prescription, whoever signed it.
+
+        Raises `AuthorisationMismatch`, or `MalformedAuthorisation` for another act.
+        """
+        message = signed.message_as(AcceptAuthorisation)
+        self._require_for(signed, self.ledgers.prescriptions.address)
+        if message.number != number or message.pharmacy != pharmacy:
+            raise AuthorisationMismatch(
+                problem=f"allows pharmacy {message.pharmacy} and prescription "
+                f"{format_number(message.number)}, not pharmacy {pharmacy} and "
+                f"prescription {format_number(number)}"
+            )
+        return message
 
 
 def _relayed(ledgers: Ledgers, signed: Signed) -> Call:

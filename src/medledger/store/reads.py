@@ -1,8 +1,10 @@
-"""The log of what was read of a hospital's records: rows are added, and none is ever changed.
+"""The log of what others read of a hospital's documents: rows are added, and none is ever changed.
 
     log = store.reads
-    log.add(ledger, day, number, entry, salt, leaf)
+    log.add(ledger, day, kind, number, entry, salt, leaf)
     for day in log.closed(ledger): ...          # each has its root; the chain gets it
+
+`ledger` is the contract that anchors the log, whatever the kind of what was read.
 
 A day is closed before its root is sent, and takes no entry from then on: what comes later counts
 to the next day. So the root that was sent is the one that the log has, whatever stops the program.
@@ -31,6 +33,7 @@ class ReadRow:
     entry: bytes
     salt: bytes
     leaf: bytes
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class ReadLog:
         self._database = database
 
     def add(
-        self, ledger: str, day: int, number: int, entry: bytes, salt: bytes, leaf: bytes
+        self, ledger: str, day: int, kind: str, number: int, entry: bytes, salt: bytes, leaf: bytes
     ) -> ReadRow:
         """Adds an entry to a day, or to the first after it that is not closed."""
         with self._database.writing() as connection:
@@ -60,7 +63,7 @@ class ReadLog:
             place = select(func.count()).select_from(reads)
             where = (reads.c.ledger == ledger, reads.c.day == day)
             position = connection.scalar(place.where(*where)) or 0
-            row = ReadRow(ledger, day, position, number, entry, salt, leaf)
+            row = ReadRow(ledger, day, position, number, entry, salt, leaf, kind)
             connection.execute(
                 insert(reads).values({name: getattr(row, name) for name in ReadRow.__slots__})
             )
@@ -99,11 +102,11 @@ class ReadLog:
         with self._database.reading() as connection:
             return list(_rows(connection, ledger, day))
 
-    def entries_of(self, ledger: str, number: int) -> list[ReadRow]:
-        """The entries of a record, in order."""
+    def entries_of(self, ledger: str, kind: str, number: int) -> list[ReadRow]:
+        """The entries of a document, in order."""
         query = (
             select(reads)
-            .where(reads.c.ledger == ledger, reads.c.number == number)
+            .where(reads.c.ledger == ledger, reads.c.kind == kind, reads.c.number == number)
             .order_by(reads.c.day, reads.c.position)
         )
         with self._database.reading() as connection:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """What the database of this version says in `alembic_version`."""
 
 metadata = MetaData()
@@ -155,6 +155,7 @@ reads = Table(
     Column("entry", LargeBinary, nullable=False),
     Column("salt", LargeBinary, nullable=False),
     Column("leaf", LargeBinary, nullable=False),
+    Column("kind", String(20), nullable=False, server_default="Record"),
     Index("reads_number", "ledger", "number"),
 )
 
