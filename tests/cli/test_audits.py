@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.chain.nodes import pass_time
 from tests.cli.running import Town, run
+
+from medledger.chain.rpc import Rpc
 
 
 @pytest.fixture
@@ -28,6 +31,8 @@ def test_audit_state__a_locked_bill__then_and_before(
     number = town.bill()
     evidence = town.evidence(number, tmp_path)
     signed = town.claim(number, "payer", 500, tmp_path)
+    # Not in the second in which it was issued.
+    pass_time(Rpc(town.chain.url), 2)
     assert town.act("payer", "lock", evidence, "--authorisation", signed).code == 0
     sync(index)
     steps = run("trace", number, "--index", index, "--json").json["steps"]
