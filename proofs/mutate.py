@@ -1,7 +1,7 @@
 """Break the contracts one rule at a time, and see the contract tests fail.
 
     .venv/bin/python -m proofs.mutate [--only WORD] [--budget MINUTES] [--model]
-    .venv/bin/python -m proofs.mutate --machine Claims --tests test_claims.py --budget 60
+    .venv/bin/python -m proofs.mutate --machine Claims --budget 60 --tests test_claims.py ...
 
 Each mutant of `mutants.toml` is applied to a copy, where the tests of its contract run until the
 first failure. A mutant that they let live is an error. The tests are seen to pass on the copy
@@ -57,9 +57,13 @@ def main() -> int:
     parser.add_argument("--budget", type=float, default=60, help="minutes (default: %(default)s)")
     parser.add_argument("--model", action="store_true", help="only the model of the rules")
     parser.add_argument("--machine", metavar="CONTRACT", help="let slither-mutate break it")
-    parser.add_argument("--tests", default="", help="with --machine: the test file to run")
+    parser.add_argument(
+        "--tests", nargs="+", default=[], metavar="FILE", help="with --machine: what is to notice"
+    )
     arguments = parser.parse_args()
     if arguments.machine:
+        if not arguments.tests:
+            parser.error("--machine needs --tests")
         return machine(arguments.machine, arguments.tests, arguments.budget)
 
     chosen = [
@@ -174,7 +178,7 @@ def model_fails(mutant: Mutant | None) -> str | None:
         return f"model: {place[1]}"
 
 
-def machine(contract: str, tests: str, budget: float) -> int:
+def machine(contract: str, tests: list[str], budget: float) -> int:
     """Run slither-mutate on a copy for `budget` minutes; it prints what it does."""
     proofs = ROOT / ".venv" / "proofs" / "bin"
     with copy() as root:
@@ -184,7 +188,7 @@ def machine(contract: str, tests: str, budget: float) -> int:
         command = [
             proofs / "slither-mutate", f"contracts/{contract}.sol", "--verbose",
             "--compile-force-framework", "foundry", "--timeout", str(TIMEOUT_SECONDS),
-            "--test-cmd", f"{ape} test {path_of(tests)} --exitfirst --quiet",
+            "--test-cmd", f"{ape} test {' '.join(map(path_of, tests))} --exitfirst --quiet",
         ]  # fmt: skip
         environment = {
             **os.environ,
