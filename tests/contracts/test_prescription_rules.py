@@ -187,12 +187,14 @@ def test_accept__more_repeats_than_the_policy__is_refused(
     assert record(number).repeatsLeft == 1
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
 def test_accept__a_line_above_the_policy__is_refused(
-    policies, set_policy, issue_prescription, pharmacy, accept, record, refused
+    policies, set_policy, issue_prescription, pharmacy, accept, record, refused, place
 ):
     set_policy(maxQuantity=30)
+    quantities = ([quantity if line == place else 24 for line in range(3)] for quantity in (30, 31))
     number, too_much = (
-        issue_prescription(drug_class=CONTROLLED, quantities=(24, last)) for last in (30, 31)
+        issue_prescription(drug_class=CONTROLLED, quantities=tuple(each)) for each in quantities
     )
 
     with refused(policies.QuantityTooLarge, number=too_much, quantity=31, maxQuantity=30):

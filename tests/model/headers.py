@@ -58,9 +58,10 @@ def bill_header(
         and at.standing in (Standing.REGULAR, Standing.PARTLY_REVERSED)
     ]
     if open_ones and chance(random, 40):
-        bill = random.choice(open_ones[:4])
-        left = random.choice([bill.left, bill.left // 2, bill.left // 3])
-        amount = min(max(left + random.choice([0, 0, 0, 0, 1, -left]), 0), UINT64)
+        again = [at for at in open_ones if at.standing == Standing.PARTLY_REVERSED]
+        bill = random.choice(again[:2] if again and chance(random, 70) else open_ones[:2])
+        part = random.choice([bill.left, bill.left // 2, bill.left // 3, bill.claimable])
+        amount = min(max(part + random.choice([0, 0, 0, 0, 1, -part]), 0), UINT64)
         currency = bill.currency if not chance(random, odd) else 392
         on_hold = not chance(random, odd)
         return InvoiceHeader(number, bill.patient, amount, currency, on_hold, 0, 0, body)
