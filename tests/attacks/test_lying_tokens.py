@@ -146,6 +146,16 @@ def test_deposit_and_pay__token_that_takes_more_than_it_gives__is_refused(
     assert escrow.depositOf(ids[payer]) == token.balanceOf(escrow) == 1_000
 
 
+def test_deposit__token_that_moves_the_other_way__is_refused_as_if_nothing_moved(
+    escrow_of, payer, refused
+):
+    token, escrow = escrow_of("BackwardToken")
+    token.mint(escrow, 1_000, sender=payer)
+
+    with refused(escrow.TransferInexact, amount=300, moved=0):
+        escrow.deposit(300, sender=payer)
+
+
 def test_pay__token_that_moves_nothing__is_refused(
     escrow_of, ids, payer, stranger, supervisor, refused
 ):

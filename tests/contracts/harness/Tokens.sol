@@ -72,6 +72,14 @@ contract SurchargeToken is Balances {
     }
 }
 
+/// @notice Moves tokens the other way.
+contract BackwardToken is Balances {
+    function transferFrom(address from, address to, uint256 amount) external returns (bool) {
+        _move(to, from, amount, 0);
+        return true;
+    }
+}
+
 /// @notice Calls back what it is told to, each time that it moves something, and gives the refusal on.
 /// @dev It may be a key of an institution: `act` sends what it does as one.
 contract CallingToken is Balances {
