@@ -497,6 +497,7 @@ def test_load__garbled__manifest_invalid_names_the_file(
     [b"", b"{", b"null", b"5", b"[]", b'"text"', b"{}", b"\xff\xfe", 100_000 * b"["],
     ids=lambda content: content[:10].decode("latin-1"),
 )
+@pytest.mark.usefixtures("no_collecting")
 def test_load__no_manifest_at_all__manifest_invalid(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "31337.json"
     path.write_bytes(content)

@@ -160,6 +160,7 @@ def test_load_key__the_wrong_password__bad_key_without_it(
     ],
     ids=lambda content: content[:24].decode("latin-1"),
 )
+@pytest.mark.usefixtures("no_collecting")
 def test_load_key__garbage__bad_key_in_one_line_without_the_content(
     content: bytes, tmp_path: Path
 ) -> None:

@@ -131,6 +131,7 @@ def test_ask__an_http_error__names_the_status(
 )
 @pytest.mark.parametrize("asking", ASKING.values(), ids=ASKING)
 @pytest.mark.filterwarnings("ignore:Received batch response:RuntimeWarning")
+@pytest.mark.usefixtures("no_collecting")
 def test_ask__garbage__is_no_answer(asking: Callable[[Rpc], Any], body: bytes, node: Relay) -> None:
     node.before = lambda calls: body
 
