@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,6 +73,8 @@ def run(*arguments: object) -> Ran:
 def spawn(*arguments: object, **settings: Any) -> subprocess.Popen[str]:
     """Starts the installed program."""
     settings.setdefault("env", clean_environment())
+    # A runner in the background ignores SIGINT, and what it starts would inherit that.
+    settings.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     return subprocess.Popen(
         [str(PROGRAM), *map(str, arguments)],
         stdin=subprocess.PIPE,
